@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all the set-up they need. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PACKAGES := proto chaincode peers network aggregator client scripts
+
+.PHONY: help setup programs demo test check bench format lock generate clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make the virtual environment from the hashed locks
+
+$(READY): requirements/build.txt requirements/all.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python {v[0]}.{v[1]} found; Consilium needs 3.11 to 3.13: make PYTHON=python3.12 …")'
+	@echo "Setting up $(VENV) (about 6 GB with torch; a minute or two the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements/build.txt requirements/all.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+programs: $(READY)  ## find or build Fabric's programs
+	$(BIN)/consilium network programs
+
+demo: programs  ## four hospitals train one model on a real Fabric network
+	$(BIN)/python -m consilium_demo $(DEMO)
+
+test: check programs  ## every test, those on the real network too
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(READY)  ## style, types, import rules, generated modules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_protocol.py --check
+
+bench: programs  ## accuracy over five seeds, with and without privacy
+	$(BIN)/python -m consilium_demo.accuracy --out build/bench
+
+format: $(READY)  ## rewrite the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY)  ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements/all.txt
+
+generate: $(READY)  ## regenerate the protocol buffers' modules
+	$(BIN)/python scripts/generate_protocol.py
+
+clean:  ## remove what the targets above made
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
