@@ -2,6 +2,7 @@
 
 All numbers are integers: milliseconds for time, milli- or micro-units for reals, so that each endorser computes the
 same bytes. Hashes are SHA-256 in lower-case hex. An organisation is named by its MSP id, as certificates name it.
+Patterns end in \\Z, not $: the latter also matches in front of a trailing line feed.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from consilium_proto.canonical import Record
 
 PROTOCOL_VERSION = 1
 
-Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-MspId = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}$")]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-X25519PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}){1,512}$")]
+Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+MspId = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}\Z")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+X25519PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}){1,512}\Z")]
 ProtocolVersion = Annotated[int, Meta(ge=PROTOCOL_VERSION, le=PROTOCOL_VERSION)]
 RoundNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
 EpochNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
+RoundsSoFar = Annotated[int, Meta(ge=0, le=1_000_000)]
+EpochsSoFar = Annotated[int, Meta(ge=0, le=1_000_000)]
 Attempt = Annotated[int, Meta(ge=0, le=15)]
 Count = Annotated[int, Meta(ge=1, le=2**40)]
 Seconds = Annotated[int, Meta(ge=1, le=604_800)]
@@ -73,6 +76,13 @@ class ConsortiumApproval(Record, kw_only=True):
     consortium: Digest
 
 
+class HospitalReference(Record, kw_only=True):
+    """Names a hospital."""
+
+    protocol: ProtocolVersion = PROTOCOL_VERSION
+    hospital: MspId
+
+
 class HospitalKey(Record, kw_only=True):
     """The X25519 key to which key epochs are wrapped (HPKE, RFC 9180)."""
 
@@ -84,7 +94,7 @@ class HospitalKey(Record, kw_only=True):
 
 
 class Participant(Record, kw_only=True):
-    """A hospital of a study and the largest sample count it may claim: influence is fixed when the study is approved."""
+    """A hospital of a study and the largest sample count it may claim: approval of the study fixes influence."""
 
     hospital: MspId
     sample_cap: Count
@@ -151,14 +161,47 @@ class StudyApproval(Record, kw_only=True):
     terms: Digest
 
 
-class StudyHead(Record, kw_only=True):
-    """Where a study stands: its newest round and key epoch, and the model of its last final round."""
+class StudyApprovalRequest(Record, kw_only=True):
+    """Approves a study by its name and the digest of the terms that the hospital has read."""
 
-    round: Annotated[int, Meta(ge=0, le=1_000_000)]
+    protocol: ProtocolVersion = PROTOCOL_VERSION
+    study: Identifier
+    terms: Digest
+
+
+class StudyProgress(Record, kw_only=True):
+    """How far a study's rounds are. The ledger keeps this apart from the current epoch: see `CurrentEpoch`."""
+
+    round: RoundsSoFar
     undecided: bool
-    last_final_round: Annotated[int, Meta(ge=0, le=1_000_000)]
+    last_final_round: RoundsSoFar
+    final_rounds: RoundsSoFar
     model: Digest
-    epoch: Annotated[int, Meta(ge=0, le=1_000_000)]
+    idle_since: Milliseconds
+
+
+class CurrentEpoch(Record, kw_only=True):
+    """The number of a study's current key epoch, 0 before the first.
+
+    It has a ledger key of its own, so that nobody who opens key epochs can conflict with a round becoming final.
+    """
+
+    epoch: EpochsSoFar
+
+
+class StudyHead(Record, kw_only=True):
+    """Where a study stands: its newest round and key epoch, and the model of its last final round.
+
+    `final_rounds` counts the rounds that ended FINAL. `idle_since` is when the study became active or its newest round
+    was decided (milliseconds since 1970).
+    """
+
+    round: RoundsSoFar
+    undecided: bool
+    last_final_round: RoundsSoFar
+    final_rounds: RoundsSoFar
+    model: Digest
+    epoch: EpochsSoFar
     idle_since: Milliseconds
 
 
@@ -170,7 +213,7 @@ class WrappedKey(Record, kw_only=True):
 
     holder: MspId
     encapsulated: X25519PublicKey
-    ciphertext: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}$")]
+    ciphertext: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}\Z")]
 
 
 class KeyEpoch(Record, kw_only=True):
@@ -272,8 +315,10 @@ class Attestation(Record, kw_only=True):
 class Round(Record, kw_only=True):
     """The state of a round, which only `OpenRound` creates and only `Advance` changes.
 
-    `participants` shrinks from attempt to attempt until ANCHORED and never changes from then on. `deadline` is that
-    of the current phase (milliseconds since 1970), 0 when the round is decided.
+    `participants` shrinks from attempt to attempt until ANCHORED and never changes from then on. `missing` names every
+    hospital whose write was absent when a phase ended. `entered` and `deadline` are those of the current phase
+    (milliseconds since 1970); `deadline` is 0 when the round is decided, and `ended_in` is then the phase it was
+    decided in: a round that ended in OPEN or SEALED never let anyone upload.
     """
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -290,6 +335,7 @@ class Round(Record, kw_only=True):
     attested_by: Organizations
     entered: Milliseconds
     deadline: Milliseconds
+    ended_in: RoundPhase | None = None
 
 
 # ---- what queries return and events carry
@@ -350,10 +396,14 @@ class StudyList(Record, kw_only=True):
 
 
 class FederationEvent(Record, kw_only=True):
-    """What every event of the contract carries: what it is about. Readers fetch the rest from the ledger."""
+    """What every event of the contract carries: what it is about. Readers fetch the rest from the ledger.
+
+    `study` is empty and `round` 0 where the event is about the consortium or a whole study; `phase` is the phase of the
+    round or study after the transaction.
+    """
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
-    study: Identifier
-    round: Annotated[int, Meta(ge=0, le=1_000_000)]
+    study: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?\Z")]
+    round: RoundsSoFar
     phase: str
     author: MspId
