@@ -61,7 +61,7 @@ class RoundPhase(StrEnum):
 # ---- the consortium
 
 
-class Consortium(Record, kw_only=True):
+class Consortium(Record, frozen=True, kw_only=True):
     """Who may act: decided by the hospitals, all of them at first and a majority of them later."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -70,20 +70,20 @@ class Consortium(Record, kw_only=True):
     revision: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class ConsortiumApproval(Record, kw_only=True):
+class ConsortiumApproval(Record, frozen=True, kw_only=True):
     """One hospital's approval of one consortium record, by the record's digest."""
 
     consortium: Digest
 
 
-class HospitalReference(Record, kw_only=True):
+class HospitalReference(Record, frozen=True, kw_only=True):
     """Names a hospital."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
     hospital: MspId
 
 
-class HospitalKey(Record, kw_only=True):
+class HospitalKey(Record, frozen=True, kw_only=True):
     """The X25519 key to which key epochs are wrapped (HPKE, RFC 9180)."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -93,14 +93,14 @@ class HospitalKey(Record, kw_only=True):
 # ---- studies
 
 
-class Participant(Record, kw_only=True):
+class Participant(Record, frozen=True, kw_only=True):
     """A hospital of a study and the largest sample count it may claim: approval of the study fixes influence."""
 
     hospital: MspId
     sample_cap: Count
 
 
-class PrivacyTerms(Record, kw_only=True):
+class PrivacyTerms(Record, frozen=True, kw_only=True):
     """The privacy mechanism of a study: DP-SGD (Abadi et al. 2016) with Poisson sampling."""
 
     noise_multiplier_milli: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -110,7 +110,7 @@ class PrivacyTerms(Record, kw_only=True):
     epsilon_budget_micro: Annotated[int, Meta(ge=1, le=10**12)]
 
 
-class Deadlines(Record, kw_only=True):
+class Deadlines(Record, frozen=True, kw_only=True):
     """How long each phase may last, in seconds."""
 
     open: Seconds
@@ -119,7 +119,7 @@ class Deadlines(Record, kw_only=True):
     aggregated: Seconds
 
 
-class StudyTerms(Record, kw_only=True):
+class StudyTerms(Record, frozen=True, kw_only=True):
     """What the hospitals approve. Nothing in it changes afterwards: a changed study is a new study.
 
     `code` is the digest of the training task's source and parameters, `initial_model` the digest of the first model,
@@ -146,7 +146,7 @@ class StudyTerms(Record, kw_only=True):
     privacy: PrivacyTerms | None
 
 
-class Study(Record, kw_only=True):
+class Study(Record, frozen=True, kw_only=True):
     """A study as the ledger holds it."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -155,13 +155,13 @@ class Study(Record, kw_only=True):
     phase: StudyPhase
 
 
-class StudyApproval(Record, kw_only=True):
+class StudyApproval(Record, frozen=True, kw_only=True):
     """One hospital's approval of one study, by the digest of its terms."""
 
     terms: Digest
 
 
-class StudyApprovalRequest(Record, kw_only=True):
+class StudyApprovalRequest(Record, frozen=True, kw_only=True):
     """Approves a study by its name and the digest of the terms that the hospital has read."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -169,7 +169,7 @@ class StudyApprovalRequest(Record, kw_only=True):
     terms: Digest
 
 
-class StudyProgress(Record, kw_only=True):
+class StudyProgress(Record, frozen=True, kw_only=True):
     """How far a study's rounds are. The ledger keeps this apart from the current epoch: see `CurrentEpoch`."""
 
     round: RoundsSoFar
@@ -180,7 +180,7 @@ class StudyProgress(Record, kw_only=True):
     idle_since: Milliseconds
 
 
-class CurrentEpoch(Record, kw_only=True):
+class CurrentEpoch(Record, frozen=True, kw_only=True):
     """The number of a study's current key epoch, 0 before the first.
 
     It has a ledger key of its own, so that nobody who opens key epochs can conflict with a round becoming final.
@@ -189,7 +189,7 @@ class CurrentEpoch(Record, kw_only=True):
     epoch: EpochsSoFar
 
 
-class StudyHead(Record, kw_only=True):
+class StudyHead(Record, frozen=True, kw_only=True):
     """Where a study stands: its newest round and key epoch, and the model of its last final round.
 
     `final_rounds` counts the rounds that ended FINAL. `idle_since` is when the study became active or its newest round
@@ -208,7 +208,7 @@ class StudyHead(Record, kw_only=True):
 # ---- key epochs
 
 
-class WrappedKey(Record, kw_only=True):
+class WrappedKey(Record, frozen=True, kw_only=True):
     """The epoch's 64-byte key seed, sealed to one holder (HPKE base mode, X25519, HKDF-SHA256, AES-256-GCM)."""
 
     holder: MspId
@@ -216,7 +216,7 @@ class WrappedKey(Record, kw_only=True):
     ciphertext: Annotated[str, Meta(pattern=r"^[0-9a-f]{160}\Z")]
 
 
-class KeyEpoch(Record, kw_only=True):
+class KeyEpoch(Record, frozen=True, kw_only=True):
     """A key of a study: its commitment and who holds it. A removed holder starts the next epoch."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -229,7 +229,7 @@ class KeyEpoch(Record, kw_only=True):
 # ---- rounds: arguments and what each party writes
 
 
-class RoundReference(Record, kw_only=True):
+class RoundReference(Record, frozen=True, kw_only=True):
     """Names a round; the argument of functions that need nothing else."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -237,14 +237,14 @@ class RoundReference(Record, kw_only=True):
     round: RoundNumber
 
 
-class StudyReference(Record, kw_only=True):
+class StudyReference(Record, frozen=True, kw_only=True):
     """Names a study."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
     study: Identifier
 
 
-class Opening(Record, kw_only=True):
+class Opening(Record, frozen=True, kw_only=True):
     """Opens a round on the model `base` under key epoch `epoch`."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -254,7 +254,7 @@ class Opening(Record, kw_only=True):
     epoch: EpochNumber
 
 
-class Join(Record, kw_only=True):
+class Join(Record, frozen=True, kw_only=True):
     """A hospital takes part with `samples` rows and an X25519 key for this round's pairwise masks."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -264,7 +264,7 @@ class Join(Record, kw_only=True):
     mask_key: X25519PublicKey
 
 
-class PrivacyEntry(Record, kw_only=True):
+class PrivacyEntry(Record, frozen=True, kw_only=True):
     """What one round costs one data set, all integers: sample rate, noise, steps, delta; and the epsilon so far."""
 
     data_set: Digest
@@ -279,7 +279,7 @@ class PrivacyEntry(Record, kw_only=True):
     epsilon_after_micro: Annotated[int, Meta(ge=0, le=10**12)]
 
 
-class Anchor(Record, kw_only=True):
+class Anchor(Record, frozen=True, kw_only=True):
     """The root of a hospital's encrypted, masked update, written before anything is uploaded."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -291,7 +291,7 @@ class Anchor(Record, kw_only=True):
     privacy: PrivacyEntry | None
 
 
-class Publication(Record, kw_only=True):
+class Publication(Record, frozen=True, kw_only=True):
     """The root of the encrypted sum, published by an aggregator."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -302,7 +302,7 @@ class Publication(Record, kw_only=True):
     chunks: Annotated[int, Meta(ge=1, le=2**24)]
 
 
-class Attestation(Record, kw_only=True):
+class Attestation(Record, frozen=True, kw_only=True):
     """The digest of the model that a hospital derived from the round's sum."""
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -312,7 +312,7 @@ class Attestation(Record, kw_only=True):
     model: Digest
 
 
-class Round(Record, kw_only=True):
+class Round(Record, frozen=True, kw_only=True):
     """The state of a round, which only `OpenRound` creates and only `Advance` changes.
 
     `participants` shrinks from attempt to attempt until ANCHORED and never changes from then on. `missing` names every
@@ -341,35 +341,35 @@ class Round(Record, kw_only=True):
 # ---- what queries return and events carry
 
 
-class JoinedHospital(Record, kw_only=True):
+class JoinedHospital(Record, frozen=True, kw_only=True):
     """A join and whose it is."""
 
     hospital: MspId
     join: Join
 
 
-class AnchoredHospital(Record, kw_only=True):
+class AnchoredHospital(Record, frozen=True, kw_only=True):
     """An anchor and whose it is."""
 
     hospital: MspId
     anchor: Anchor
 
 
-class PublishedSum(Record, kw_only=True):
+class PublishedSum(Record, frozen=True, kw_only=True):
     """A publication and whose it is."""
 
     aggregator: MspId
     publication: Publication
 
 
-class AttestedModel(Record, kw_only=True):
+class AttestedModel(Record, frozen=True, kw_only=True):
     """An attestation and whose it is."""
 
     hospital: MspId
     attestation: Attestation
 
 
-class RoundView(Record, kw_only=True):
+class RoundView(Record, frozen=True, kw_only=True):
     """A round with everything its parties wrote, and the phase that `Advance` would enter now (none: not yet)."""
 
     round: Round
@@ -380,7 +380,7 @@ class RoundView(Record, kw_only=True):
     next_phase: RoundPhase | None
 
 
-class StudyView(Record, kw_only=True):
+class StudyView(Record, frozen=True, kw_only=True):
     """A study with its approvals, head and current key epoch."""
 
     study: Study
@@ -389,13 +389,13 @@ class StudyView(Record, kw_only=True):
     key_epoch: KeyEpoch | None
 
 
-class StudyList(Record, kw_only=True):
+class StudyList(Record, frozen=True, kw_only=True):
     """The identifiers of all studies, sorted."""
 
     studies: tuple[Identifier, ...]
 
 
-class FederationEvent(Record, kw_only=True):
+class FederationEvent(Record, frozen=True, kw_only=True):
     """What every event of the contract carries: what it is about. Readers fetch the rest from the ledger.
 
     `study` is empty and `round` 0 where the event is about the consortium or a whole study; `phase` is the phase of the
