@@ -1,0 +1,1 @@
+"""The federation contract: pure transitions, one file per subject, and a thin contract that feeds them from state."""

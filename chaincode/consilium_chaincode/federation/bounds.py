@@ -1,0 +1,40 @@
+"""How many hospitals are enough, and how many may collude: every such number of the protocol in one place.
+
+H hospitals are in the consortium, K in a study, n in a round; T (`max_colluding`) of them may collude.
+"""
+
+from __future__ import annotations
+
+MIN_HOSPITALS = 3
+"""Below three, a hospital's update follows from the sum and the one other update."""
+
+MAX_AGGREGATORS = 4
+"""One publication per registered aggregator, so at most four in a round, for which soundness is computed."""
+
+
+def endorsement_quorum(hospitals: int) -> int:
+    """Return Q = ceil(2H/3), how many of H hospitals' peers endorse every write."""
+    return -(-2 * hospitals // 3)
+
+
+def majority(voters: int) -> int:
+    """Return how many of `voters` are more than half."""
+    return voters // 2 + 1
+
+
+def largest_coalition(participants: int, hospitals: int) -> int:
+    """Return the largest T: min(K-2, Q-1).
+
+    With T = K-1 the sum gives away the one honest update; with T = Q the colluders' peers could endorse false writes.
+    """
+    return min(participants - 2, endorsement_quorum(hospitals) - 1)
+
+
+def smallest_cohort(max_colluding: int) -> int:
+    """Return max(3, T+2): at least two honest hospitals, so that the sum hides each one's update from the colluders."""
+    return max(MIN_HOSPITALS, max_colluding + 2)
+
+
+def attestation_quorum(participants: int, max_colluding: int) -> int:
+    """Return max(ceil(2n/3), T+1): more than half, so that one model at most has it, with an honest hospital in it."""
+    return max(-(-2 * participants // 3), max_colluding + 1)

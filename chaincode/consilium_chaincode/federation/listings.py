@@ -1,0 +1,17 @@
+"""Lists of organisations in records: sorted and without duplicates, so that equal sets are equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consilium_proto.refusals import RefusalCode
+
+from consilium_chaincode.federation.errors import Refused
+
+
+def check_sorted_unique(names: Sequence[str], what: str) -> None:
+    """Refuse a list that isn't in strictly ascending order, naming the first pair that breaks it."""
+    for before, after in zip(names, names[1:], strict=False):
+        if before >= after:
+            problem = "is named twice" if before == after else f"stands behind {before}"
+            raise Refused(RefusalCode.MALFORMED, f"{what} must be sorted and without duplicates, but {after} {problem}")

@@ -1,0 +1,115 @@
+"""What hospitals and aggregators write in a round, and when: each once, under a key of its own."""
+
+from __future__ import annotations
+
+from consilium_proto.records import (
+    Anchor,
+    Attestation,
+    Join,
+    PrivacyEntry,
+    PrivacyTerms,
+    Publication,
+    Round,
+    RoundPhase,
+    StudyTerms,
+)
+from consilium_proto.refusals import RefusalCode
+
+from consilium_chaincode.federation.curve_points import check_public_key
+from consilium_chaincode.federation.deadlines import check_in_time
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.study import chunk_count, sample_cap
+
+
+def check_join(terms: StudyTerms, state: Round, hospital: str, join: Join, timestamp: int) -> None:
+    """Refuse a join out of phase or time, above the approved sample cap, or with a mask key of low order."""
+    _require_phase(state, RoundPhase.OPEN)
+    check_in_time(timestamp, state.deadline)
+    cap = sample_cap(terms, hospital)
+    if join.samples > cap:
+        raise Refused(
+            RefusalCode.CONFLICTING,
+            f"{hospital} claims {join.samples} samples and the study's terms allow it {cap}; join with at most {cap}",
+        )
+    check_public_key(join.mask_key, "mask key")
+
+
+def check_anchor(terms: StudyTerms, state: Round, anchor: Anchor, earlier: Anchor | None, timestamp: int) -> None:
+    """Refuse an anchor out of phase, attempt or time, of another size than the terms', or with another privacy entry.
+
+    `earlier` is the same hospital's anchor in the attempt before. A retry encrypts the same stored update again, so it
+    must cost the same privacy, once.
+    """
+    _require_phase(state, RoundPhase.SEALED)
+    _require_attempt(state, anchor.attempt)
+    check_in_time(timestamp, state.deadline)
+    _check_chunks(terms, anchor.chunks)
+    _check_privacy(terms.privacy, anchor.privacy)
+    if earlier is not None and anchor.privacy != earlier.privacy:
+        raise Refused(
+            RefusalCode.CONFLICTING,
+            f"the privacy entry differs from attempt {earlier.attempt}'s; a retry anchors the same update again",
+        )
+
+
+def check_publication(terms: StudyTerms, state: Round, publication: Publication, timestamp: int) -> None:
+    """Refuse a publication out of phase, attempt or time, or of another size than the terms'."""
+    _require_phase(state, RoundPhase.ANCHORED)
+    _require_attempt(state, publication.attempt)
+    check_in_time(timestamp, state.deadline)
+    _check_chunks(terms, publication.chunks)
+
+
+def check_attestation(state: Round, attestation: Attestation, timestamp: int) -> None:
+    """Refuse an attestation out of phase or time, or about another publication than the round's."""
+    _require_phase(state, RoundPhase.AGGREGATED)
+    if attestation.publication != state.publisher:
+        raise Refused(
+            RefusalCode.CONFLICTING,
+            f"the round's publication is {state.publisher}'s, not {attestation.publication}'s; attest to that one",
+        )
+    check_in_time(timestamp, state.deadline)
+
+
+def _require_phase(state: Round, phase: RoundPhase) -> None:
+    if state.phase is not phase:
+        raise Refused(
+            RefusalCode.WRONG_PHASE,
+            f"round {state.round} of {state.study} is {state.phase}; this is written in {phase}",
+        )
+
+
+def _require_attempt(state: Round, attempt: int) -> None:
+    if attempt != state.attempt:
+        raise Refused(RefusalCode.WRONG_PHASE, f"round {state.round} is in attempt {state.attempt}, not {attempt}")
+
+
+def _check_chunks(terms: StudyTerms, chunks: int) -> None:
+    expected = chunk_count(terms)
+    if chunks != expected:
+        raise Refused(
+            RefusalCode.CONFLICTING,
+            f"{chunks} chunks; {terms.parameters} parameters in parameter set {terms.parameter_set} make {expected}",
+        )
+
+
+def _check_privacy(terms: PrivacyTerms | None, entry: PrivacyEntry | None) -> None:
+    if terms is None and entry is None:
+        return
+    if terms is None or entry is None:
+        need = "no privacy entry" if terms is None else "a privacy entry"
+        raise Refused(RefusalCode.CONFLICTING, f"the study's terms ask for {need} in every anchor")
+    for problem, found in (
+        ("the sample rate is above 1", entry.sample_rate_numerator > entry.sample_rate_denominator),
+        ("the noise is below the terms'", entry.noise_multiplier_milli < terms.noise_multiplier_milli),
+        ("the clipping bound isn't the terms'", entry.clip_milli != terms.clip_milli),
+        ("delta isn't the terms'", not _same_delta(entry, terms)),
+        ("epsilon falls", entry.epsilon_after_micro < entry.epsilon_before_micro),
+        ("epsilon is above the budget", entry.epsilon_after_micro > terms.epsilon_budget_micro),
+    ):
+        if found:
+            raise Refused(RefusalCode.CONFLICTING, f"privacy entry: {problem}")
+
+
+def _same_delta(entry: PrivacyEntry, terms: PrivacyTerms) -> bool:
+    return entry.delta_numerator * terms.delta_denominator == terms.delta_numerator * entry.delta_denominator
