@@ -110,7 +110,7 @@ def check_approval(study: Study, request: StudyApprovalRequest) -> None:
     if request.terms != expected:
         raise Refused(
             RefusalCode.CONFLICTING,
-            f"the terms of study {request.study} have digest {expected}, not {request.terms}; read and check them again",
+            f"the terms of study {request.study} have digest {expected}, not {request.terms}; read them again",
         )
 
 
@@ -135,9 +135,7 @@ def close(study: Study, progress: StudyProgress) -> Study:
     if study.phase is StudyPhase.CLOSED:
         raise Refused(RefusalCode.WRONG_PHASE, f"study {study.terms.study} is closed already")
     if progress.undecided:
-        raise Refused(
-            RefusalCode.WRONG_PHASE, f"round {progress.round} is undecided; close the study when it has ended"
-        )
+        raise Refused(RefusalCode.WRONG_PHASE, f"round {progress.round} is undecided; close the study after it")
     return replace(study, phase=StudyPhase.CLOSED)
 
 
