@@ -395,6 +395,29 @@ class StudyList(Record, frozen=True, kw_only=True):
     studies: tuple[Identifier, ...]
 
 
+class EventName(StrEnum):
+    """The names of the contract's events: one per writing function but ApproveConsortium and RegisterHospitalKey."""
+
+    CONSORTIUM_ENACTED = "ConsortiumEnacted"
+    STUDY_PROPOSED = "StudyProposed"
+    STUDY_APPROVED = "StudyApproved"
+    STUDY_ACTIVATED = "StudyActivated"
+    STUDY_CLOSED = "StudyClosed"
+    KEY_EPOCH_OPENED = "KeyEpochOpened"
+    ROUND_OPENED = "RoundOpened"
+    HOSPITAL_JOINED = "HospitalJoined"
+    ROUND_SEALED = "RoundSealed"
+    UPDATE_ANCHORED = "UpdateAnchored"
+    ATTEMPT_STARTED = "AttemptStarted"
+    UPDATES_ANCHORED = "UpdatesAnchored"
+    SUM_PUBLISHED = "SumPublished"
+    SUM_AGGREGATED = "SumAggregated"
+    MODEL_ATTESTED = "ModelAttested"
+    ROUND_FINAL = "RoundFinal"
+    ROUND_EXPIRED = "RoundExpired"
+    ROUND_VOID = "RoundVoid"
+
+
 class FederationEvent(Record, frozen=True, kw_only=True):
     """What every event of the contract carries: what it is about. Readers fetch the rest from the ledger.
 
