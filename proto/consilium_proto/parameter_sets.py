@@ -13,6 +13,8 @@ from consilium_proto.errors import UnknownParameterSetError, WireError
 
 # SEAL draws fresh noise from a centred binomial distribution of 42 coins: every coefficient is at most 21 in size.
 FRESH_NOISE_BOUND = 21
+# log2 of the plaintext modulus t of every set, so masks need no parameter set.
+PLAIN_BITS = 48
 # The manifest of a vector, and so every record that counts chunks, ends here.
 MAX_CHUNKS = 2**24
 
@@ -106,7 +108,7 @@ def _bfv_4096(bits: int, fields: int, field_width: int) -> ParameterSet:
         name=f"bfv4096-q58-b{bits}",
         degree=4096,
         modulus=_PRIME_58,
-        plain_bits=48,
+        plain_bits=PLAIN_BITS,
         bits=bits,
         fields=fields,
         field_width=field_width,

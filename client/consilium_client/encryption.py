@@ -1,0 +1,113 @@
+"""Encrypts a hospital's slots and decrypts a sum's, chunk by chunk: BFV with a secret key, seeded, through SEAL.
+
+Public-key encryption would be noisier than the parameter sets allow for, so there is none. The secret key isn't
+stored: every holder derives it from the key epoch's seed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from consilium_proto.chunk_tree import encode_fields
+from consilium_proto.chunks import decode_sum, encode_update
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import ParameterSet
+from consilium_proto.seal_streams import MemoryFile, SealContext
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+from tenseal import sealapi
+
+from consilium_client.errors import EncryptionError
+from consilium_client.packing import check_slots
+
+KEY_SEED_SIZE = 64
+
+
+class UpdateCipher:
+    """The cipher of one key epoch. For one thread at a time; holds one chunk in memory.
+
+    Encryption draws fresh randomness from the operating system every time, so encrypting the same slots twice gives
+    unrelated chunks.
+    """
+
+    def __init__(self, parameter_set: ParameterSet, key_seed: bytes, epoch: int) -> None:
+        """Derive the epoch's key from its 64-byte seed.
+
+        Raises:
+            EncryptionError: a seed of another length, or a SEAL that the parameter set isn't for.
+        """
+        if len(key_seed) != KEY_SEED_SIZE:
+            raise EncryptionError(f"a key seed has {KEY_SEED_SIZE} bytes, not {len(key_seed)}")
+        self._parameter_set = parameter_set
+        self._epoch = epoch
+        self._file = MemoryFile()
+        try:
+            self._context = SealContext(parameter_set)
+            key = self._derive_key(key_seed)
+        except WireError as error:
+            raise EncryptionError(str(error)) from None
+        self._encryptor = sealapi.Encryptor(self._context.seal, key)
+        self._decryptor = sealapi.Decryptor(self._context.seal, key)
+
+    def encrypt(self, slots: NDArray[np.uint64]) -> Iterator[bytes]:
+        """Return an iterator over the chunks of slots, uint64[chunks, degree], each below t.
+
+        Raises:
+            EncryptionError: another type or shape (at once, not at the first chunk).
+            PackingError: a slot that isn't below t.
+        """
+        degree = self._parameter_set.degree
+        if slots.dtype != np.uint64 or slots.ndim != 2 or slots.shape[1] != degree or not len(slots):
+            raise EncryptionError(
+                f"slots must be uint64 of shape (chunks, {degree}), not {slots.dtype} of shape {slots.shape}"
+            )
+        check_slots(slots)
+        return (self._encrypt_row(row) for row in slots)
+
+    def decrypt(self, chunks: Iterable[bytes]) -> NDArray[np.uint64]:
+        """Return the slots, uint64[chunks, degree], of a sum's chunks, in order.
+
+        Only a sum whose root the ledger holds may be decrypted and acted on: what is decrypted for anybody who asks
+        gives the secret key away.
+
+        Raises:
+            EncryptionError: no chunk, or a malformed one; the message names its place.
+        """
+        row_type = np.dtype((np.uint64, (self._parameter_set.degree,)))
+        rows = (self._decrypt_chunk(place, chunk) for place, chunk in enumerate(chunks))
+        slots = np.fromiter(rows, dtype=row_type).view(np.uint64)
+        if not len(slots):
+            raise EncryptionError("a sum has at least one chunk")
+        return slots
+
+    def _derive_key(self, key_seed: bytes) -> Any:  # a sealapi.SecretKey, which is untyped
+        info = encode_fields("consilium/bfv-key/1", self._parameter_set.name, self._epoch)
+        words = struct.unpack("<8Q", HKDF(SHA512(), KEY_SEED_SIZE, salt=None, info=info).derive(key_seed))
+        # This context's generator isn't random, so nothing but the key comes from it: the key moves to the ordinary
+        # context, from which all noise is drawn.
+        generator = sealapi.KeyGenerator(SealContext(self._parameter_set, seed=list(words)).seal)
+        passage = MemoryFile()
+        key = sealapi.SecretKey()
+        passage.load(key, self._context.seal, passage.save(generator.secret_key()))
+        passage.close()
+        return key
+
+    def _encrypt_row(self, row: NDArray[np.uint64]) -> bytes:
+        plaintext = sealapi.Plaintext()
+        self._file.load(plaintext, self._context.seal, self._context.plaintext_stream(row))
+        words, seed = self._context.read_update(self._file.save(self._encryptor.encrypt_symmetric(plaintext)))
+        return encode_update(self._parameter_set, self._epoch, words, seed)
+
+    def _decrypt_chunk(self, place: int, chunk: bytes) -> NDArray[np.uint64]:
+        ciphertext, plaintext = sealapi.Ciphertext(), sealapi.Plaintext()
+        try:
+            words = decode_sum(self._parameter_set, self._epoch, chunk)
+            self._file.load(ciphertext, self._context.seal, self._context.sum_stream(words))
+        except WireError as error:
+            raise EncryptionError(f"chunk {place + 1} of the sum: {error}") from None
+        self._decryptor.decrypt(ciphertext, plaintext)
+        return self._context.read_plaintext(self._file.save(plaintext))

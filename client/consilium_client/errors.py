@@ -1,0 +1,47 @@
+"""What can go wrong at a hospital's client. Every message names the value and what to do about it."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """The base of the client's expected errors; the command line prints its message and exits."""
+
+
+class QuantisationError(ClientError):
+    """An update or a sum that can't be turned into integers or back: not finite, out of range, of a wrong shape."""
+
+
+class PackingError(ClientError):
+    """Values or slots that don't fit the parameter set, or padding of a sum that isn't zero."""
+
+
+class MaskError(ClientError):
+    """A mask that can't be made: a malformed or low-order key, too few hospitals, a context of somebody else."""
+
+
+class EncryptionError(ClientError):
+    """Slots that can't be encrypted, or chunks that can't be decrypted."""
+
+
+class KeyEpochError(ClientError):
+    """A key epoch that can't be made or opened: no key for this holder, a wrong key, a key that isn't committed to."""
+
+
+class PolicyRefusalError(ClientError):
+    """The hospital's own policy says no, or there is no valid policy, which means no."""
+
+
+class KeystoreError(ClientError):
+    """A secret at rest that can't be opened, or no passphrase to open it with."""
+
+
+class JournalError(ClientError):
+    """The hospital's own records contradict what is asked of them."""
+
+
+class ConfigurationError(ClientError):
+    """A configuration or study file with a field that is missing, unknown or of the wrong kind."""
+
+
+class TermsMismatchError(ClientError):
+    """The study on the ledger isn't the one in this hospital's study file."""

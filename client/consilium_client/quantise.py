@@ -1,0 +1,123 @@
+"""Real updates to small integers and back. The same update gives the same integers on every machine.
+
+A coordinate in [−bound, bound] becomes round((2^(b−1) − 1) · x / bound) + 2^(b−1), rounded half to even; so it is
+off by at most bound / (2^b − 2). Integers are summed exactly in any order, which floating point isn't, and every step
+here is one IEEE operation per element, so all hospitals derive the same model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import ParameterSet
+from numpy.typing import NDArray
+
+from consilium_client.errors import QuantisationError
+
+# Elements worked on at once, so that intermediate arrays stay small.
+_BLOCK = 1 << 18
+
+
+def quantise(update: NDArray[np.float64], bound: float, parameter_set: ParameterSet) -> NDArray[np.uint32]:
+    """Return the integers, uint32[P], of an update, float64[P]. What lies beyond ±bound is clipped to it.
+
+    `clipped_count` says how many coordinates that were.
+
+    Raises:
+        QuantisationError: another type or shape, no coordinate, one that isn't finite, or a bound that isn't a
+            finite number above zero.
+    """
+    _check_update(update, bound)
+    levels, offset = _levels(parameter_set)
+    values = np.empty(update.shape, dtype=np.uint32)
+    for block in _blocks(update.size):
+        scaled = np.clip(update[block], -bound, bound)
+        # Divided first: bound · levels could overflow for a huge bound, a quotient in [−1, 1] can't.
+        scaled /= bound
+        scaled *= levels
+        np.rint(scaled, out=scaled)
+        scaled += offset
+        values[block] = scaled
+    return values
+
+
+def clipped_count(update: NDArray[np.float64], bound: float) -> int:
+    """Return how many coordinates of an update, float64[P], `quantise` clips at this bound.
+
+    Raises:
+        QuantisationError: as `quantise`.
+    """
+    _check_update(update, bound)
+    return sum(int(np.count_nonzero(np.abs(update[block]) > bound)) for block in _blocks(update.size))
+
+
+def dequantise_sum(
+    sums: NDArray[np.uint64], hospitals: int, bound: float, parameter_set: ParameterSet
+) -> NDArray[np.float64]:
+    """Return the sum of the updates, float64[P], from the sums of their integers, uint64[P], over `hospitals`.
+
+    Raises:
+        QuantisationError: another type or shape, a sum beyond hospitals · (2^b − 1), which no honest set of hospitals
+            has, a number of hospitals that the set isn't exact for, or a bound that isn't a finite number above zero.
+    """
+    _check_vector(sums, np.dtype(np.uint64), "sum")
+    _check_bound(bound)
+    try:
+        parameter_set.check_exact(hospitals)
+    except WireError as error:
+        raise QuantisationError(str(error)) from None
+    largest = hospitals * parameter_set.largest_value
+    if int(sums.max()) > largest:
+        position = int(np.argmax(sums > largest))
+        raise QuantisationError(
+            f"coordinate {position} of the sum is {int(sums[position])}, beyond {largest} for {hospitals} hospitals: "
+            "the sum is wrong or its masks didn't cancel"
+        )
+    levels, offset = _levels(parameter_set)
+    updates = np.empty(sums.shape, dtype=np.float64)
+    for block in _blocks(sums.size):
+        part = sums[block].astype(np.float64)
+        part -= hospitals * offset
+        part /= levels
+        part *= bound
+        updates[block] = part
+    return updates
+
+
+def _levels(parameter_set: ParameterSet) -> tuple[float, float]:
+    """Return the largest magnitude of a signed level and the offset that makes levels positive."""
+    offset = 1 << (parameter_set.bits - 1)
+    return float(offset - 1), float(offset)
+
+
+def _blocks(size: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK))
+
+
+def _check_update(update: NDArray[np.float64], bound: float) -> None:
+    _check_vector(update, np.dtype(np.float64), "update")
+    _check_bound(bound)
+    for block in _blocks(update.size):
+        finite = np.isfinite(update[block])
+        if not finite.all():
+            position = block.start + int(np.argmin(finite))
+            raise QuantisationError(
+                f"coordinate {position} of the update is {float(update[position])}, not a finite number; "
+                "training has diverged: lower its learning rate"
+            )
+
+
+def _check_vector(vector: NDArray[np.generic], dtype: np.dtype[np.generic], name: str) -> None:
+    if not isinstance(vector, np.ndarray) or vector.dtype != dtype:
+        found = getattr(vector, "dtype", type(vector).__name__)
+        raise QuantisationError(f"the {name} must be a numpy array of {dtype}, not {found}")
+    if vector.ndim != 1 or vector.size == 0:
+        raise QuantisationError(f"the {name} must have one dimension and at least one coordinate, not {vector.shape}")
+
+
+def _check_bound(bound: float) -> None:
+    if not (math.isfinite(bound) and bound > 0):
+        raise QuantisationError(f"the update bound must be a finite number above zero, not {bound}")

@@ -1,0 +1,146 @@
+"""The bytes of one ciphertext chunk: what a hospital uploads and what an aggregator publishes. Needs numpy.
+
+A chunk is a header of 64 bytes and 64-bit little-endian words below q. A hospital's chunk ends in the 64-byte public
+seed that SEAL expands to the second polynomial; a sum has no seed, so its chunk carries both polynomials.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consilium_proto.errors import ChunkError
+from consilium_proto.parameter_sets import ParameterSet
+
+WIRE_VERSION = 1
+SEED_SIZE = 64
+_MAGIC = b"CSLC"
+# magic, wire version, kind, reserved, epoch, SEAL's version, reserved, parameter set.
+_HEADER = struct.Struct("<4sHBxQBB6x40s")
+_WORD = np.dtype("<u8")
+
+
+class _Kind(IntEnum):
+    UPDATE = 1
+    SUM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateChunk:
+    """A hospital's chunk: the first polynomial, uint64[degree], each below q, and the seed of the second."""
+
+    words: NDArray[np.uint64]
+    seed: bytes
+
+
+def update_chunk_size(parameter_set: ParameterSet) -> int:
+    """Return the size of a hospital's chunk in bytes."""
+    return _HEADER.size + _WORD.itemsize * parameter_set.degree + SEED_SIZE
+
+
+def sum_chunk_size(parameter_set: ParameterSet) -> int:
+    """Return the size of a sum's chunk in bytes."""
+    return _HEADER.size + 2 * _WORD.itemsize * parameter_set.degree
+
+
+def encode_update(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64], seed: bytes) -> bytes:
+    """Return a hospital's chunk of the first polynomial (uint64[degree]) and the seed of the second (64 bytes).
+
+    Raises:
+        ChunkError: a wrong shape, type or length, or a word that isn't below q.
+    """
+    if len(seed) != SEED_SIZE:
+        raise ChunkError(f"a chunk's seed has {SEED_SIZE} bytes, not {len(seed)}")
+    return (
+        _header(parameter_set, epoch, _Kind.UPDATE)
+        + _encode_words(parameter_set, words, (parameter_set.degree,))
+        + seed
+    )
+
+
+def decode_update(parameter_set: ParameterSet, epoch: int, content: bytes) -> UpdateChunk:
+    """Read a hospital's chunk made under this parameter set and key epoch.
+
+    Raises:
+        ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
+    """
+    body = _open(parameter_set, epoch, content, _Kind.UPDATE, update_chunk_size(parameter_set))
+    words = np.frombuffer(body, dtype=_WORD, count=parameter_set.degree)
+    _check_words(parameter_set, words)
+    return UpdateChunk(words, bytes(body[-SEED_SIZE:]))
+
+
+def encode_sum(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64]) -> bytes:
+    """Return a sum's chunk of both polynomials, uint64[2, degree].
+
+    Raises:
+        ChunkError: a wrong shape or type, or a word that isn't below q.
+    """
+    shape = (2, parameter_set.degree)
+    return _header(parameter_set, epoch, _Kind.SUM) + _encode_words(parameter_set, words, shape)
+
+
+def decode_sum(parameter_set: ParameterSet, epoch: int, content: bytes) -> NDArray[np.uint64]:
+    """Read a sum's chunk made under this parameter set and key epoch: both polynomials, uint64[2, degree].
+
+    Raises:
+        ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
+    """
+    body = _open(parameter_set, epoch, content, _Kind.SUM, sum_chunk_size(parameter_set))
+    words = np.frombuffer(body, dtype=_WORD)
+    _check_words(parameter_set, words)
+    return words.reshape(2, parameter_set.degree)
+
+
+def _header(parameter_set: ParameterSet, epoch: int, kind: _Kind) -> bytes:
+    if not 1 <= epoch < 1 << 64:
+        raise ChunkError(f"a key epoch is a number from 1, not {epoch}")
+    name = parameter_set.name.encode()
+    return _HEADER.pack(_MAGIC, WIRE_VERSION, kind, epoch, *parameter_set.seal_version, name)
+
+
+def _open(parameter_set: ParameterSet, epoch: int, content: bytes, kind: _Kind, size: int) -> memoryview:
+    """Check a chunk's header and length and return what follows the header."""
+    if len(content) < _HEADER.size:
+        raise ChunkError(f"truncated chunk: {len(content)} bytes, a header alone has {_HEADER.size}")
+    magic, version, found_kind, found_epoch, major, minor, name = _HEADER.unpack_from(content)
+    if magic != _MAGIC:
+        raise ChunkError(f"not a chunk: it starts with {magic.hex()} instead of {_MAGIC.hex()}")
+    if version != WIRE_VERSION:
+        raise ChunkError(f"chunk of wire version {version}; this release reads version {WIRE_VERSION}")
+    if found_kind != kind:
+        raise ChunkError(f"chunk of kind {found_kind} where kind {int(kind)} ({kind.name.lower()}) is expected")
+    if (major, minor) != parameter_set.seal_version:
+        expected = "{}.{}".format(*parameter_set.seal_version)
+        raise ChunkError(f"chunk of SEAL {major}.{minor}, but {parameter_set.name} is defined by SEAL {expected}")
+    if name.rstrip(b"\0") != parameter_set.name.encode():
+        shown = name.rstrip(b"\0").decode("ascii", "backslashreplace")
+        raise ChunkError(f"chunk of parameter set {shown!r} where {parameter_set.name!r} is expected")
+    if found_epoch != epoch:
+        raise ChunkError(f"chunk of key epoch {found_epoch} where epoch {epoch} is expected")
+    if len(content) != size:
+        wrong = "truncated" if len(content) < size else "oversized"
+        raise ChunkError(f"{wrong} chunk: {len(content)} bytes instead of {size}")
+    # What is left of the header is padding; a chunk has one byte form, so padding is zero.
+    if bytes(content[: _HEADER.size]) != _header(parameter_set, epoch, kind):
+        raise ChunkError("chunk with a reserved byte of its header set")
+    return memoryview(content)[_HEADER.size :]
+
+
+def _encode_words(parameter_set: ParameterSet, words: NDArray[np.uint64], shape: tuple[int, ...]) -> bytes:
+    if words.shape != shape or words.dtype != np.uint64:
+        raise ChunkError(f"a chunk's words are uint64 of shape {shape}, not {words.dtype} of shape {words.shape}")
+    _check_words(parameter_set, words)
+    return words.astype(_WORD, copy=False).tobytes()
+
+
+def _check_words(parameter_set: ParameterSet, words: NDArray[np.uint64]) -> None:
+    if int(words.max()) >= parameter_set.modulus:
+        position = int(np.argmax(words.reshape(-1) >= parameter_set.modulus))
+        raise ChunkError(
+            f"word {position} of the chunk is {int(words.reshape(-1)[position])}, not below q = {parameter_set.modulus}"
+        )

@@ -1,0 +1,184 @@
+"""SEAL's stream format and its context, for the client and the aggregator. Needs numpy, tenseal and zstandard.
+
+TenSEAL's documented `sealapi` reads and writes objects as files only and always compresses what it writes. So
+objects enter SEAL as uncompressed streams written here and leave as zstd streams read here, both through a file that
+exists in memory only. Ciphertexts of a single coefficient prime need no evaluation keys, so there are none.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+from tenseal import sealapi
+
+from consilium_proto.chunks import SEED_SIZE
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import ParameterSet
+
+# magic, header size, SEAL's major and minor version, compression, reserved, size of the stream with this header.
+_HEADER = struct.Struct("<HBBBBHQ")
+_MAGIC = 0xA15E
+_UNCOMPRESSED, _ZSTD = 0, 2
+_BLAKE2XB = b"\x01"
+# parms_id, NTT form; then size, degree, primes, scale, correction factor.
+_CIPHERTEXT_START = struct.Struct("<32sBQQQdQ")
+# parms_id, coefficients, scale.
+_PLAINTEXT_START = struct.Struct("<32sQd")
+_COUNT = struct.Struct("<Q")
+_WORD = np.dtype("<u8")
+
+
+class SealStreamError(WireError):
+    """SEAL refused a stream, wrote one that this release can't read, or isn't the SEAL the parameter set is for."""
+
+
+class MemoryFile:
+    """A file in memory through which SEAL loads and saves. For one thread at a time; a forked child gets its own."""
+
+    def __init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        self._owner = os.getpid()
+        self._file = os.fdopen(os.memfd_create("seal", os.MFD_CLOEXEC), "r+b", buffering=0)
+        self._path = f"/proc/self/fd/{self._file.fileno()}"
+
+    def load(self, target: Any, context: Any, stream: bytes) -> None:
+        """Load a SEAL object from a stream.
+
+        Raises:
+            SealStreamError: SEAL refused it.
+        """
+        self._renew()
+        self._file.truncate(0)
+        os.pwrite(self._file.fileno(), stream, 0)
+        try:
+            target.load(context, self._path)
+        except (RuntimeError, ValueError) as error:
+            raise SealStreamError(f"SEAL refuses the {type(target).__name__.lower()}: {error}") from None
+
+    def save(self, source: Any) -> bytes:
+        """Return the stream that SEAL writes for an object."""
+        self._renew()
+        source.save(self._path)
+        return os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size, 0)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._file.close()
+
+    def _renew(self) -> None:
+        # A forked child would share the file's content with its parent, and each would read the other's objects.
+        if self._owner != os.getpid():
+            self._file.close()
+            self._open()
+
+
+class SealContext:
+    """SEAL's context of one parameter set, with the streams of its ciphertexts and plaintexts.
+
+    `seed` (8 words) fixes the random generator; only key derivation may use that. Without it SEAL draws a fresh seed
+    from the operating system for every operation.
+
+    Attributes:
+        parameter_set: the set.
+        seal: the `sealapi.SEALContext`.
+    """
+
+    def __init__(self, parameter_set: ParameterSet, *, seed: list[int] | None = None) -> None:
+        self.parameter_set = parameter_set
+        parameters = sealapi.EncryptionParameters(sealapi.SCHEME_TYPE.BFV)
+        parameters.set_poly_modulus_degree(parameter_set.degree)
+        parameters.set_coeff_modulus([sealapi.Modulus(parameter_set.modulus)])
+        parameters.set_plain_modulus(1 << parameter_set.plain_bits)
+        if seed is not None:
+            parameters.set_random_generator(sealapi.Blake2xbPRNGFactory(seed))
+        level = getattr(sealapi.SEC_LEVEL_TYPE, f"TC{parameter_set.security_bits}")
+        self.seal = sealapi.SEALContext(parameters, False, level)
+        if not self.seal.parameters_set():
+            raise SealStreamError(f"SEAL refuses {parameter_set.name}: {self.seal.parameters_error_message()}")
+        self._parms_id = struct.pack("<4Q", *self.seal.first_parms_id())
+        self._check_version()
+
+    def plaintext_stream(self, slots: NDArray[np.uint64]) -> bytes:
+        """Return the stream of a plaintext of uint64[degree] coefficients, each below t."""
+        start = _PLAINTEXT_START.pack(bytes(32), len(slots), 1.0)
+        return self._wrap(start + self._array(slots))
+
+    def update_stream(self, words: NDArray[np.uint64], seed: bytes) -> bytes:
+        """Return the stream of a seeded ciphertext: its first polynomial uint64[degree] and the seed of the second."""
+        generator = self._wrap(_BLAKE2XB + seed)
+        return self._wrap(self._ciphertext_start() + self._array(words) + generator)
+
+    def sum_stream(self, words: NDArray[np.uint64]) -> bytes:
+        """Return the stream of a full ciphertext of both polynomials, uint64[2, degree]."""
+        return self._wrap(self._ciphertext_start() + self._array(words))
+
+    def read_plaintext(self, stream: bytes) -> NDArray[np.uint64]:
+        """Return the coefficients, uint64[degree], of a plaintext that SEAL saved; it leaves out trailing zeros."""
+        body = self._unwrap(stream)
+        _, count, _ = _PLAINTEXT_START.unpack_from(body)
+        slots = np.zeros(self.parameter_set.degree, dtype=np.uint64)
+        slots[:count] = self._read_array(body, _PLAINTEXT_START.size, count)
+        return slots
+
+    def read_update(self, stream: bytes) -> tuple[NDArray[np.uint64], bytes]:
+        """Return the first polynomial, uint64[degree], and the seed of a seeded ciphertext that SEAL saved."""
+        body = self._unwrap(stream)
+        degree = self.parameter_set.degree
+        words = self._read_array(body, _CIPHERTEXT_START.size, degree)
+        tail = self._wrap(_BLAKE2XB + bytes(SEED_SIZE))[:-SEED_SIZE]
+        at = len(body) - SEED_SIZE - len(tail)
+        expected = _CIPHERTEXT_START.size + _HEADER.size + _COUNT.size + _WORD.itemsize * degree
+        if at != expected or body[at : at + len(tail)] != tail:
+            raise SealStreamError("SEAL wrote a ciphertext that isn't seeded with Blake2xb")
+        return words, body[-SEED_SIZE:]
+
+    def read_sum(self, stream: bytes) -> NDArray[np.uint64]:
+        """Return both polynomials, uint64[2, degree], of a full ciphertext that SEAL saved."""
+        body = self._unwrap(stream)
+        words = self._read_array(body, _CIPHERTEXT_START.size, 2 * self.parameter_set.degree)
+        return words.reshape(2, self.parameter_set.degree)
+
+    def _check_version(self) -> None:
+        file = MemoryFile()
+        major, minor = _HEADER.unpack_from(file.save(sealapi.Plaintext("0")))[2:4]
+        file.close()
+        if (major, minor) != self.parameter_set.seal_version:
+            expected = "{}.{}".format(*self.parameter_set.seal_version)
+            raise SealStreamError(
+                f"{self.parameter_set.name} is defined by SEAL {expected}, installed is {major}.{minor}; "
+                "install the tenseal release that this package asks for"
+            )
+
+    def _ciphertext_start(self) -> bytes:
+        return _CIPHERTEXT_START.pack(self._parms_id, 0, 2, self.parameter_set.degree, 1, 1.0, 1)
+
+    def _array(self, words: NDArray[np.uint64]) -> bytes:
+        return self._wrap(_COUNT.pack(words.size) + words.astype(_WORD, copy=False).tobytes())
+
+    def _wrap(self, body: bytes) -> bytes:
+        size = _HEADER.size + len(body)
+        return _HEADER.pack(_MAGIC, _HEADER.size, *self.parameter_set.seal_version, _UNCOMPRESSED, 0, size) + body
+
+    def _unwrap(self, stream: bytes) -> bytes:
+        magic, _, _, _, compression, _, size = _HEADER.unpack_from(stream)
+        if magic != _MAGIC or size != len(stream):
+            raise SealStreamError("SEAL wrote a stream that this release can't read")
+        if compression == _UNCOMPRESSED:
+            return stream[_HEADER.size :]
+        if compression != _ZSTD:
+            raise SealStreamError(f"SEAL wrote a stream of compression {compression}; zstd is expected")
+        return zstandard.ZstdDecompressor().decompressobj().decompress(stream[_HEADER.size :])
+
+    def _read_array(self, body: bytes, offset: int, count: int) -> NDArray[np.uint64]:
+        (found,) = _COUNT.unpack_from(body, offset + _HEADER.size)
+        if found != count:
+            raise SealStreamError(f"SEAL wrote {found} words where {count} are expected")
+        start = offset + _HEADER.size + _COUNT.size
+        return np.frombuffer(body, dtype=_WORD, count=count, offset=start).astype(np.uint64)
