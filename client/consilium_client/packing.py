@@ -43,7 +43,7 @@ def pack(values: NDArray[np.uint32], parameter_set: ParameterSet) -> NDArray[np.
     return slots
 
 
-def unpack(slots: NDArray[np.uint64], parameters: int, parameter_set: ParameterSet) -> NDArray[np.uint64]:
+def unpack(slots: NDArray[np.uint64], parameter_set: ParameterSet, parameters: int) -> NDArray[np.uint64]:
     """Return the `parameters` fields, uint64[P], each below 2^w, of slots, uint64[chunks, degree].
 
     Raises:
