@@ -45,3 +45,7 @@ class ConfigurationError(ClientError):
 
 class TermsMismatchError(ClientError):
     """The study on the ledger isn't the one in this hospital's study file."""
+
+
+class ModelFileError(ClientError):
+    """A model file that is missing, of another format, or doesn't have the hash it claims."""

@@ -1,0 +1,209 @@
+"""A hospital's agent: watches its study on the ledger and does its part, round after round.
+
+The loop is level-triggered: events only wake it up, and what to do follows from the ledger's state and the journal
+(`duties`). It may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from consilium_client import figures, rounds
+from consilium_client.duties import Duty, Situation, next_duty, ring_position
+from consilium_client.errors import PolicyRefusalError, TermsMismatchError
+from consilium_client.holders import open_epoch, register_key
+from consilium_client.models import catch_up
+from consilium_client.site import Site
+from consilium_peers.errors import GatewayError, PeersError
+from consilium_peers.gateway import Network
+from consilium_proto.records import Opening, RoundView, StudyPhase, StudyView
+from consilium_proto.refusals import RefusalCode
+
+log = logging.getLogger("consilium.agent")
+
+# How long the agent sleeps when no event comes: deadlines pass without one.
+TICK_SECONDS = 1.0
+# Between two hospitals' attempts at what any of them may submit.
+RING_SECONDS = 0.3
+# An aggregator that lost its store, or took over from another, gets the update again this often.
+ANNOUNCE_SECONDS = 5.0
+# After a failure that may pass: the peer restarts, an aggregator is replaced.
+RETRY_SECONDS = 1.0
+
+# The ledger has moved on, or somebody else was faster: look again.
+_OVERTAKEN = {
+    RefusalCode.ALREADY_WRITTEN,
+    RefusalCode.CONFLICTING,
+    RefusalCode.DEADLINE_PASSED,
+    RefusalCode.NOT_YET,
+    RefusalCode.STALE_EPOCH,
+    RefusalCode.WRONG_PHASE,
+}
+
+
+class Agent:
+    """One hospital's part in one study."""
+
+    def __init__(self, site: Site, network: Network) -> None:
+        self._site = site
+        self._network = network
+        self._wake = asyncio.Event()
+        self._uploaded: tuple[int, int] | None = None
+        self._uploaded_at = 0.0
+        self._settled: set[int] = set()
+        self._refusal = ""
+
+    async def run(self) -> None:
+        """Act until the study is closed or has all its final rounds.
+
+        Raises:
+            TermsMismatchError: the ledger's study isn't the one in the hospital's study file.
+            ClientError: what can't pass by itself, such as a changed journal.
+        """
+        async with self._woken_by_events():
+            while not await self._step_or_wait():
+                pass
+
+    async def _step_or_wait(self) -> bool:
+        try:
+            duty = await self._step()
+        except PolicyRefusalError as error:
+            self._refused(str(error))
+            duty = Duty.WAIT
+        except PeersError as error:
+            if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
+                log.info("overtaken", extra={"detail": str(error)})
+                return False
+            log.warning("the ledger didn't answer; trying again", extra={"detail": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
+        if duty is Duty.WAIT:
+            await self._sleep(TICK_SECONDS)
+        return duty is Duty.FINISHED
+
+    async def _step(self) -> Duty:
+        site = self._site
+        study = await site.federation.read_study(site.terms.study)
+        if study.study.terms != site.terms:
+            raise TermsMismatchError(
+                f"study {site.terms.study} on the ledger isn't the one in {site.study.path}; "
+                "compare with: consilium study status"
+            )
+        if study.study.phase is StudyPhase.ACTIVE:
+            await self._prepare(study)
+        view = await site.federation.read_round(site.terms.study, study.head.round) if study.head.round else None
+        await self._settle(study, view)
+        duty = next_duty(Situation(study, view, site.hospital, int(time.time() * 1000), self._recently_uploaded()))
+        await self._do(duty, study, view)
+        return duty
+
+    async def _prepare(self, study: StudyView) -> None:
+        """See to it that others can wrap keys to this hospital, and that it has the newest model."""
+        if study.key_epoch is None:
+            await register_key(self._site)
+        else:
+            await catch_up(self._site, study)
+
+    async def _do(self, duty: Duty, study: StudyView, view: RoundView | None) -> None:
+        site = self._site
+        if duty in (Duty.WAIT, Duty.FINISHED):
+            return
+        if duty is Duty.OPEN_EPOCH:
+            if not await open_epoch(site, study):
+                await self._sleep(TICK_SECONDS)
+            return
+        if duty is Duty.OPEN_ROUND:
+            await self._in_turn(study, view, lambda: self._open_round(study))
+            return
+        assert view is not None
+        log.info(duty.value, extra={"study": site.terms.study, "round": view.round.round, "attempt": view.round.attempt})
+        if duty is Duty.JOIN:
+            await rounds.join(site, view)
+        elif duty is Duty.ANCHOR:
+            await rounds.anchor(site, study, view)
+        elif duty is Duty.UPLOAD:
+            await rounds.upload(site, view)
+            self._uploaded, self._uploaded_at = (view.round.round, view.round.attempt), time.monotonic()
+        elif duty is Duty.ATTEST:
+            await rounds.attest(site, study, view)
+        elif duty is Duty.ADVANCE:
+            await self._in_turn(study, view, lambda: self._advance(view))
+
+    async def _open_round(self, study: StudyView) -> None:
+        number = study.head.round + 1
+        opening = Opening(study=self._site.terms.study, round=number, base=study.head.model, epoch=study.head.epoch)
+        journal = self._site.journal.round(number)
+        await rounds.recorded(journal, "OpenRound", self._site.federation.open_round(opening))
+
+    async def _advance(self, view: RoundView) -> None:
+        journal = self._site.journal.round(view.round.round)
+        submission = self._site.federation.advance(view.round.study, view.round.round)
+        await rounds.recorded(journal, "Advance", submission)
+
+    async def _in_turn(self, study: StudyView, view: RoundView | None, submit: Callable[[], Awaitable[None]]) -> None:
+        """Submit what any hospital may submit, unless an earlier one in the ring already has."""
+        hospitals = tuple(entry.hospital for entry in self._site.terms.participants)
+        position = 0 if view is None else ring_position(view.round, self._site.hospital, hospitals)
+        if view is not None and view.round.phase.decided and self._site.hospital == self._site.terms.coordinator:
+            position = 0
+        if position:
+            await asyncio.sleep(position * RING_SECONDS)
+            now = await self._site.federation.read_study(self._site.terms.study)
+            if now.head.round != study.head.round:
+                return
+            if view is not None and (await self._site.federation.read_round(view.round.study, view.round.round)).round != view.round:
+                return
+        await submit()
+
+    async def _settle(self, study: StudyView, view: RoundView | None) -> None:
+        """Once a round is decided: figures, what the policy releases, and no update or mask key left behind."""
+        for number in range(1, study.head.round + 1):
+            if number in self._settled:
+                continue
+            current = view is not None and view.round.round == number
+            decided = view if current else await self._site.federation.read_round(self._site.terms.study, number)
+            if decided is None or not decided.round.phase.decided:
+                continue
+            await figures.settle(self._site, decided)
+            self._site.keystore.delete(rounds.mask_key_name(decided.round))
+            self._site.journal.round(number).forget_update()
+            self._settled.add(number)
+            log.info("round decided", extra={"round": number, "phase": decided.round.phase.value})
+
+    def _recently_uploaded(self) -> tuple[int, int] | None:
+        return self._uploaded if time.monotonic() - self._uploaded_at < ANNOUNCE_SECONDS else None
+
+    def _refused(self, reason: str) -> None:
+        if reason != self._refusal:
+            log.warning("not taking part", extra={"detail": reason})
+            self._refusal = reason
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until an event comes, or `seconds` have passed."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    @asynccontextmanager
+    async def _woken_by_events(self) -> AsyncIterator[None]:
+        listener = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for _ in self._network.chaincode_events():
+                    self._wake.set()
+            except PeersError as error:
+                log.warning("events stopped; listening again", extra={"detail": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)

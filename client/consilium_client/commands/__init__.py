@@ -1,0 +1,1 @@
+"""The hospital's commands: `consilium client`, `consilium study`, `consilium model`."""

@@ -1,0 +1,64 @@
+"""A hospital's configuration file: where its profile, table, policy, state and studies lie. Paths are relative to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from consilium_client.errors import ConfigurationError
+
+_PATHS = ("profile", "table", "policy", "state")
+_FIELDS = {*_PATHS, "data_set", "passphrase_file", "studies"}
+
+
+@dataclass(frozen=True)
+class HospitalConfiguration:
+    """One hospital's files. `data_set` is the hospital's own short name for the table, known to it alone."""
+
+    profile: Path
+    table: Path
+    policy: Path
+    state: Path
+    data_set: str
+    passphrase_file: Path | None
+    studies: tuple[Path, ...]
+
+
+def load_configuration(path: Path) -> HospitalConfiguration:
+    """Read a hospital's configuration.
+
+    Raises:
+        ConfigurationError: missing, not YAML, or a field absent, unknown or of the wrong kind; it names the field.
+    """
+    document = _read(path)
+    base = path.resolve().parent
+    if unknown := sorted(set(document) - _FIELDS):
+        raise ConfigurationError(f"{path}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_FIELDS))}")
+    for field in (*_PATHS, "data_set"):
+        if not isinstance(document.get(field), str):
+            raise ConfigurationError(f"{path}: {field} is {document.get(field)!r}; expected a text")
+    studies = document.get("studies")
+    if not isinstance(studies, list) or not studies or not all(isinstance(entry, str) for entry in studies):
+        raise ConfigurationError(f"{path}: studies is {studies!r}; expected a list of study files")
+    passphrase_file = document.get("passphrase_file")
+    return HospitalConfiguration(
+        **{field: base / document[field] for field in _PATHS},
+        data_set=document["data_set"],
+        passphrase_file=None if passphrase_file is None else base / str(passphrase_file),
+        studies=tuple(base / entry for entry in studies),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigurationError(f"no hospital configuration at {path}; docs/hospitals.md shows one") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} isn't YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} holds {type(document).__name__}; expected fields such as profile and table")
+    return document

@@ -1,0 +1,43 @@
+"""Who can decrypt: registering a hospital's wrapping key and opening a study's key epoch."""
+
+from __future__ import annotations
+
+from consilium_client.key_epochs import new_epoch
+from consilium_client.models import WRAPPING_KEY
+from consilium_client.site import Site
+from consilium_peers.errors import GatewayError
+from consilium_proto.records import HospitalKey, StudyView
+from consilium_proto.refusals import RefusalCode
+
+
+async def registered_key(site: Site, hospital: str) -> str | None:
+    """Return a hospital's wrapping key (hex) from the ledger, or None when it hasn't registered one."""
+    try:
+        return (await site.federation.read_hospital_key(hospital)).wrapping_key
+    except GatewayError as error:
+        if error.refusal is RefusalCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def register_key(site: Site) -> None:
+    """Make this hospital's wrapping key at the first call, and see to it that the ledger holds its public half."""
+    public = site.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
+    if await registered_key(site, site.hospital) != public:
+        await site.federation.register_hospital_key(HospitalKey(wrapping_key=public))
+
+
+async def open_epoch(site: Site, study: StudyView) -> bool:
+    """Make the study's next key and wrap it to every participant; False while one of them has no wrapping key yet.
+
+    The seed is forgotten at once: like every holder, this hospital unwraps it from the ledger when it needs it.
+    """
+    holders: dict[str, str] = {}
+    for participant in site.terms.participants:
+        key = await registered_key(site, participant.hospital)
+        if key is None:
+            return False
+        holders[participant.hospital] = key
+    epoch, _seed = new_epoch(site.terms.study, study.head.epoch + 1, holders)
+    await site.federation.open_key_epoch(epoch)
+    return True

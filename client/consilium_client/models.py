@@ -1,0 +1,105 @@
+"""How a model follows from the one before: base + weighted sum of updates / weight, the same bits at every hospital."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+
+from consilium_client.encryption import UpdateCipher
+from consilium_client.errors import JournalError
+from consilium_client.journal import Parameters
+from consilium_client.key_epochs import unwrap
+from consilium_client.packing import unpack
+from consilium_client.quantise import dequantise_sum
+from consilium_client.site import Site
+from consilium_proto.chunk_tree import VectorContext
+from consilium_proto.records import Round, RoundPhase, RoundView, StudyTerms, StudyView
+
+WRAPPING_KEY = "wrapping-key"
+
+
+def largest_cap(terms: StudyTerms) -> int:
+    """The largest sample cap of a study: a hospital's update is weighted by its samples over this.
+
+    Fixed when the study is approved, so a weight never depends on who else takes part, and a stored update stays valid
+    when an attempt is retried over a smaller set.
+    """
+    return max(entry.sample_cap for entry in terms.participants)
+
+
+def next_model(base: Parameters, summed: Parameters, samples: list[int], terms: StudyTerms) -> Parameters:
+    """Apply a decrypted sum to its base model: federated averaging (McMahan et al. 2017) by sample count.
+
+    Args:
+        base: float64[P].
+        summed: float64[P], the sum of all updates, each weighted by samples / largest cap.
+        samples: the sample counts that joined.
+        terms: the study's terms.
+
+    Element-wise IEEE 754 operations in a fixed order, so that the result has the same bits on every machine.
+    """
+    weight = np.float64(sum(samples)) / np.float64(largest_cap(terms))
+    result: Parameters = base + summed / weight
+    return result
+
+
+def epoch_cipher(site: Site, study: StudyView) -> UpdateCipher:
+    """Open the study's key epoch with this hospital's wrapping key.
+
+    Raises:
+        KeyEpochError: the hospital holds no key of the epoch, or what it unwraps isn't what the ledger commits to.
+    """
+    epoch = study.key_epoch
+    if epoch is None:
+        raise JournalError(f"study {study.study.terms.study} has no key epoch yet; its coordinator opens one")
+    seed = unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
+    return UpdateCipher(site.parameter_set, seed, epoch.epoch)
+
+
+async def derive_model(site: Site, study: StudyView, view: RoundView) -> str:
+    """Fetch and decrypt a round's sum, apply it to the round's base model, store the model and return its digest."""
+    state = view.round
+    journal = site.journal.round(state.round)
+    base = site.journal.load_model(state.base)
+    if base is None:
+        raise JournalError(f"round {state.round}: its base model {state.base} isn't here")
+    published = next(entry for entry in view.publications if entry.aggregator == state.publisher)
+    context = VectorContext(
+        site.channel, state.study, state.epoch, state.round, state.attempt, published.aggregator, "sum"
+    )
+    fetched = await site.aggregators.fetch_sum(context, published.publication.root, published.publication.chunks)
+    started = time.monotonic()
+    cipher = epoch_cipher(site, study)
+    slots = await asyncio.to_thread(cipher.decrypt, fetched.chunks)
+    sums = unpack(slots, site.parameter_set, site.terms.parameters)
+    bound = site.terms.update_bound_micro / 1e6
+    summed = dequantise_sum(sums, len(state.participants), bound, site.parameter_set)
+    samples = [entry.join.samples for entry in view.joins if entry.hospital in state.participants]
+    digest = site.journal.save_model(next_model(base, summed, samples, site.terms))
+    journal.note(bytes_down=fetched.bytes_received, decryption_seconds=time.monotonic() - started)
+    return digest
+
+
+async def catch_up(site: Site, study: StudyView) -> None:
+    """Derive every model up to the study's newest, from the first one and the sums of the final rounds.
+
+    A hospital that was dropped from a round, joined late or lost its state gets the model this way; one that was there
+    has it already.
+    """
+    if site.journal.load_model(site.terms.initial_model) is None:
+        site.journal.save_model(site.study.initial_parameters())
+    if site.journal.load_model(study.head.model) is not None:
+        return
+    for number in range(1, study.head.round + 1):
+        view = await site.federation.read_round(site.terms.study, number)
+        if view.round.phase is RoundPhase.FINAL and site.journal.load_model(_model(view.round)) is None:
+            digest = await derive_model(site, study, view)
+            if digest != view.round.model:
+                raise JournalError(f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}")
+
+
+def _model(state: Round) -> str:
+    assert state.model is not None, "a final round has a model"
+    return state.model

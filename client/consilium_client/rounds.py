@@ -1,0 +1,174 @@
+"""A hospital's part in a round: join, anchor, upload, attest.
+
+The way of a value: rows → weighted update → integers → masked integers → ciphertext chunks → root on the ledger → store,
+and back: summed chunks → integers → next model → attested digest. What a step needs lies on disk before the ledger hears
+of it, so every action may be cut off at any point and called again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+from consilium_client.errors import PolicyRefusalError
+from consilium_client.journal import QuantisedUpdate, RoundJournal
+from consilium_client.models import derive_model, epoch_cipher
+from consilium_client.masks import mask_slots
+from consilium_client.packing import pack
+from consilium_client.policy import check_budget, check_cohort
+from consilium_client.quantise import quantise
+from consilium_client.site import Site
+from consilium_peers.gateway import SubmitResult
+from consilium_proto import canonical
+from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
+from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView, StudyView
+
+
+def update_context(site: Site, state: Round, hospital: str) -> VectorContext:
+    """Return what a hospital's update of this round and attempt is bound to."""
+    return VectorContext(site.channel, state.study, state.epoch, state.round, state.attempt, hospital, "update")
+
+
+async def recorded(journal: RoundJournal, function: str, submission: Awaitable[SubmitResult]) -> None:
+    """Wait for a transaction's commit and note its id and latency in the round's figures."""
+    result = await submission
+    journal.note(transactions=[{"function": function, "tx_id": result.tx_id, "seconds": result.latency}])
+
+
+async def join(site: Site, view: RoundView) -> None:
+    """Take part in an open round, if the policy allows the cohort and what the round will cost.
+
+    Raises:
+        PolicyRefusalError: the policy says no.
+    """
+    state = view.round
+    check_cohort(site.rule, tuple(entry.hospital for entry in site.terms.participants))
+    projected = site.training.projected_epsilon_micro()
+    if projected is not None:
+        check_budget(site.rule, projected)
+    mask_key = site.keystore.x25519(mask_key_name(state)).public_key().public_bytes_raw().hex()
+    message = Join(study=state.study, round=state.round, samples=site.training.samples, mask_key=mask_key)
+    await recorded(site.journal.round(state.round), "Join", site.federation.join(message))
+
+
+def mask_key_name(state: Round) -> str:
+    """The name in the keystore of this round's mask key."""
+    return f"mask-{state.study}-{state.round}"
+
+
+async def anchor(site: Site, study: StudyView, view: RoundView) -> None:
+    """Train (once), mask and encrypt over this attempt's set, and anchor the root.
+
+    Raises:
+        PolicyRefusalError: the set lacks a required partner, is too small, or differs from that of an earlier upload.
+    """
+    state = view.round
+    check_cohort(site.rule, state.participants)
+    check_same_set(site, state)
+    journal = site.journal.round(state.round)
+    update, entry = await _trained(site, state, journal)
+    if journal.chunk_paths(state.attempt) is None:
+        await _encrypt(site, study, view, journal, update)
+    context = update_context(site, state, site.hospital)
+    digests = [chunk_digest(chunk) for chunk in journal.chunks(state.attempt)]
+    message = Anchor(
+        study=state.study,
+        round=state.round,
+        attempt=state.attempt,
+        root=tree_root(context, digests),
+        chunks=len(digests),
+        privacy=entry,
+    )
+    await recorded(journal, "Anchor", site.federation.anchor(message))
+
+
+def check_same_set(site: Site, state: Round) -> None:
+    """Refuse, without privacy noise, to encrypt for another set after an upload for the same base model.
+
+    Two sums of the same updates over different sets differ by one hospital's update; noise that is drawn anew each
+    round is what makes the difference useless.
+    """
+    if site.terms.privacy is not None:
+        return
+    for earlier in site.journal.rounds():
+        uploaded = earlier.upload_begun()
+        if uploaded is None or int(earlier.directory.name) == state.round or uploaded["base"] != state.base:
+            continue
+        if set(uploaded["participants"]) != set(state.participants):
+            raise PolicyRefusalError(
+                f"an update for model {state.base[:12]} was uploaded with {', '.join(uploaded['participants'])}; without "
+                f"privacy noise it is never encrypted for another set ({', '.join(state.participants)})"
+            )
+
+
+async def _trained(site: Site, state: Round, journal: RoundJournal) -> tuple[QuantisedUpdate, PrivacyEntry | None]:
+    held = journal.training()
+    if held is None:
+        await asyncio.to_thread(_train, site, state, journal)
+        held = journal.training()
+        assert held is not None
+    update, costs = held
+    entry = costs["privacy"]
+    return update, None if entry is None else canonical.decode(PrivacyEntry, entry.encode())
+
+
+def _train(site: Site, state: Round, journal: RoundJournal) -> None:
+    base = site.journal.load_model(state.base)
+    assert base is not None, "the agent derives the base model before it acts in a round"
+    started = time.monotonic()
+    trained = site.training.train(base, state.round)
+    seconds = time.monotonic() - started
+    bound = site.terms.update_bound_micro / 1e6
+    update = quantise(trained.weighted_update, bound, site.parameter_set)
+    entry = None if trained.privacy is None else canonical.encode(trained.privacy).decode()
+    journal.save_training(update, {"privacy": entry, "samples": site.training.samples})
+    journal.note(training_seconds=seconds)
+
+
+async def _encrypt(
+    site: Site, study: StudyView, view: RoundView, journal: RoundJournal, update: QuantisedUpdate
+) -> None:
+    state = view.round
+    started = time.monotonic()
+    slots = pack(update, site.parameter_set)
+    peers = {
+        entry.hospital: entry.join.mask_key
+        for entry in view.joins
+        if entry.hospital in state.participants and entry.hospital != site.hospital
+    }
+    own = site.keystore.x25519(mask_key_name(state))
+    masked = mask_slots(slots, own, site.hospital, peers, update_context(site, state, site.hospital))
+    cipher = epoch_cipher(site, study)
+    await asyncio.to_thread(journal.save_chunks, state.attempt, cipher.encrypt(masked))
+    journal.note(encryption_seconds=time.monotonic() - started)
+
+
+async def upload(site: Site, view: RoundView) -> None:
+    """Send the anchored chunks to an aggregator; what it holds already isn't sent again."""
+    state = view.round
+    journal = site.journal.round(state.round)
+    paths = journal.chunk_paths(state.attempt)
+    if paths is None:
+        raise PolicyRefusalError(f"round {state.round}: the anchored ciphertexts are gone from {journal.directory}")
+    if journal.upload_begun() is None:
+        journal.begin_upload(state.participants, state.base)
+    started = time.monotonic()
+    report = await site.aggregators.upload(update_context(site, state, site.hospital), paths)
+    figures = journal.figures()
+    journal.note(
+        upload_seconds=figures.get("upload_seconds", 0.0) + time.monotonic() - started,
+        bytes_up=figures.get("bytes_up", 0) + report.bytes_sent,
+        uploaded_at=time.time(),
+    )
+
+
+async def attest(site: Site, study: StudyView, view: RoundView) -> None:
+    """Derive the round's model from the published sum and attest its digest."""
+    state = view.round
+    journal = site.journal.round(state.round)
+    journal.note(aggregation_seconds=max(0.0, time.time() - journal.figures().get("uploaded_at", time.time())))
+    digest = await derive_model(site, study, view)
+    assert state.publisher is not None
+    message = Attestation(study=state.study, round=state.round, publication=state.publisher, model=digest)
+    await recorded(journal, "Attest", site.federation.attest(message))
