@@ -1,0 +1,6 @@
+"""Makes `federation_world`, the records and parties these tests share, importable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,186 @@
+"""Records and parties that the federation's tests share. Times are milliseconds since 1970."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from consilium_chaincode.federation.errors import Refused
+from consilium_proto.records import (
+    Anchor,
+    Attestation,
+    Consortium,
+    Deadlines,
+    Join,
+    KeyEpoch,
+    Opening,
+    Participant,
+    PrivacyEntry,
+    PrivacyTerms,
+    Publication,
+    Round,
+    RoundPhase,
+    Study,
+    StudyPhase,
+    StudyProgress,
+    StudyTerms,
+    WrappedKey,
+)
+from consilium_proto.refusals import RefusalCode
+
+HOSPITALS = ("AlphaMSP", "BetaMSP", "DeltaMSP", "GammaMSP")
+ALPHA, BETA, DELTA, GAMMA = HOSPITALS
+AGGREGATORS = ("SumMSP", "TallyMSP")
+REGULATOR = "RegulatorMSP"
+STUDY = "heart"
+NOW = 1_800_000_000_000
+TOLERANCE = 5
+LENGTH = 60
+"""Of every phase, in seconds."""
+
+MODEL_0, MODEL_1, MODEL_2 = ("0" * 63 + digit for digit in "abc")
+PARAMETERS = 20_000
+PARAMETER_SET = "bfv4096-q58-b12"
+CHUNKS = 2
+SAMPLE_CAP = 500
+
+
+def seconds(count: float) -> int:
+    return round(count * 1000)
+
+
+def hash_(number: int) -> str:
+    return f"{number:064x}"
+
+
+def public_key(number: int) -> str:
+    """A canonical X25519 key that isn't of low order."""
+    return (9 + number).to_bytes(32, "little").hex()
+
+
+def refused(code: RefusalCode, match: str = "") -> AbstractContextManager[Any]:
+    return pytest.raises(Refused, match=f"^{code}: .*{match}")
+
+
+def consortium(**changes: Any) -> Consortium:
+    return Consortium(**{"hospitals": HOSPITALS, "aggregators": AGGREGATORS, "revision": 1, **changes})
+
+
+def participants(hospitals: Sequence[str]) -> tuple[Participant, ...]:
+    return tuple(Participant(hospital=hospital, sample_cap=SAMPLE_CAP) for hospital in hospitals)
+
+
+def terms(**changes: Any) -> StudyTerms:
+    values: dict[str, Any] = {
+        "study": STUDY,
+        "purpose": "cardiology",
+        "coordinator": ALPHA,
+        "participants": participants(HOSPITALS),
+        "max_colluding": 1,
+        "rounds": 3,
+        "attempts": 2,
+        "deadlines": Deadlines(open=LENGTH, sealed=LENGTH, anchored=LENGTH, aggregated=LENGTH),
+        "clock_tolerance": TOLERANCE,
+        "code": hash_(1),
+        "schema": hash_(2),
+        "initial_model": MODEL_0,
+        "parameters": PARAMETERS,
+        "parameter_set": PARAMETER_SET,
+        "update_bound_micro": 1_000_000,
+        "privacy": None,
+    }
+    return StudyTerms(**{**values, **changes})
+
+
+def privacy_terms(**changes: Any) -> PrivacyTerms:
+    values = {
+        "noise_multiplier_milli": 1100,
+        "clip_milli": 1000,
+        "delta_numerator": 1,
+        "delta_denominator": 1000,
+        "epsilon_budget_micro": 3_000_000,
+    }
+    return PrivacyTerms(**{**values, **changes})
+
+
+def privacy_entry(**changes: Any) -> PrivacyEntry:
+    values = {
+        "data_set": hash_(7),
+        "sample_rate_numerator": 1,
+        "sample_rate_denominator": 10,
+        "noise_multiplier_milli": 1100,
+        "clip_milli": 1000,
+        "steps": 10,
+        "delta_numerator": 1,
+        "delta_denominator": 1000,
+        "epsilon_before_micro": 0,
+        "epsilon_after_micro": 500_000,
+    }
+    return PrivacyEntry(**{**values, **changes})
+
+
+def study(phase: StudyPhase = StudyPhase.ACTIVE, **changes: Any) -> Study:
+    return Study(terms=terms(**changes), proposer=ALPHA, phase=phase)
+
+
+def progress(**changes: Any) -> StudyProgress:
+    values = {
+        "round": 0,
+        "undecided": False,
+        "last_final_round": 0,
+        "final_rounds": 0,
+        "model": MODEL_0,
+        "idle_since": NOW,
+    }
+    return StudyProgress(**{**values, **changes})
+
+
+def key_epoch(epoch: int = 1, hospitals: Sequence[str] = HOSPITALS, name: str = STUDY) -> KeyEpoch:
+    wrapped = tuple(
+        WrappedKey(holder=hospital, encapsulated=public_key(index), ciphertext="ab" * 80)
+        for index, hospital in enumerate(hospitals)
+    )
+    return KeyEpoch(study=name, epoch=epoch, commitment=hash_(epoch), holders=wrapped)
+
+
+def opening(**changes: Any) -> Opening:
+    return Opening(**{"study": STUDY, "round": 1, "base": MODEL_0, "epoch": 1, **changes})
+
+
+def round_(phase: RoundPhase = RoundPhase.OPEN, **changes: Any) -> Round:
+    """A round that entered `phase` at NOW."""
+    values: dict[str, Any] = {
+        "study": STUDY,
+        "round": 1,
+        "phase": phase,
+        "base": MODEL_0,
+        "epoch": 1,
+        "attempt": 0,
+        "participants": HOSPITALS,
+        "missing": (),
+        "publisher": AGGREGATORS[0] if phase is RoundPhase.AGGREGATED else None,
+        "model": None,
+        "attested_by": (),
+        "entered": NOW,
+        "deadline": 0 if phase.decided else NOW + seconds(TOLERANCE + LENGTH),
+    }
+    return Round(**{**values, **changes})
+
+
+def join(number: int = 0, **changes: Any) -> Join:
+    return Join(**{"study": STUDY, "round": 1, "samples": 100, "mask_key": public_key(number), **changes})
+
+
+def anchor(number: int = 0, **changes: Any) -> Anchor:
+    values = {"study": STUDY, "round": 1, "attempt": 0, "root": hash_(number), "chunks": CHUNKS, "privacy": None}
+    return Anchor(**{**values, **changes})
+
+
+def publication(**changes: Any) -> Publication:
+    return Publication(**{"study": STUDY, "round": 1, "attempt": 0, "root": hash_(9), "chunks": CHUNKS, **changes})
+
+
+def attestation(**changes: Any) -> Attestation:
+    return Attestation(**{"study": STUDY, "round": 1, "publication": AGGREGATORS[0], "model": MODEL_1, **changes})
