@@ -1,0 +1,86 @@
+"""What every function of the federation contract shares: its argument, its caller, its time, its refusals."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from consilium_proto.canonical import Record, decode
+from consilium_proto.errors import WireError
+from consilium_proto.refusals import RefusalCode, refusal_message
+
+from consilium_chaincode.federation.callers import Caller
+from consilium_chaincode.federation.deadlines import check_clock
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.shim.contract import Contract
+from consilium_chaincode.shim.errors import ChaincodeError
+from consilium_chaincode.shim.stub import ChaincodeStub
+
+C = TypeVar("C", bound="ContractPart")
+A = TypeVar("A", bound=Record)
+Typed = Callable[[C, ChaincodeStub, A], Awaitable[bytes]]
+Raw = Callable[[C, ChaincodeStub, bytes], Awaitable[bytes]]
+
+CORRUPT_STATUS = 500
+
+
+class ContractPart(Contract):
+    """A group of the federation's functions. `clock` returns this endorser's time in milliseconds since 1970."""
+
+    name = "federation"
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def timestamp(self, stub: ChaincodeStub, tolerance: int) -> int:
+        """Return the transaction's timestamp once it is within `tolerance` seconds of this endorser's clock."""
+        check_clock(stub.timestamp, self._clock(), tolerance)
+        return stub.timestamp
+
+
+def caller_of(stub: ChaincodeStub, *roles: str) -> Caller:
+    """Return who signed the proposal, once the certificate is found to have one of the roles."""
+    caller = Caller(organization=stub.creator.msp_id, role=stub.creator.role)
+    caller.require_role(*roles)
+    return caller
+
+
+def takes(kind: type[A]) -> Callable[[Typed[C, A]], Raw[C]]:
+    """Decode the function's one argument as a record of `kind`, and answer every refusal as a ChaincodeError."""
+
+    def wrap(function: Typed[C, A]) -> Raw[C]:
+        @functools.wraps(function)
+        async def answered(self: C, stub: ChaincodeStub, argument: bytes) -> bytes:
+            try:
+                record = decode(kind, argument)
+            except WireError as error:
+                raise ChaincodeError(refusal_message(RefusalCode.MALFORMED, str(error))) from None
+            return await _answer(function(self, stub, record))
+
+        return answered
+
+    return wrap
+
+
+def takes_nothing(function: Callable[[C, ChaincodeStub], Awaitable[bytes]]) -> Raw[C]:
+    """Refuse an argument that isn't empty, and answer every refusal as a ChaincodeError."""
+
+    @functools.wraps(function)
+    async def answered(self: C, stub: ChaincodeStub, argument: bytes) -> bytes:
+        if argument:
+            raise ChaincodeError(refusal_message(RefusalCode.MALFORMED, f"{len(argument)} bytes; this takes none"))
+        return await _answer(function(self, stub))
+
+    return answered
+
+
+async def _answer(outcome: Awaitable[bytes]) -> bytes:
+    try:
+        return await outcome
+    except Refused as refused:
+        raise ChaincodeError(refusal_message(refused.code, refused.explanation)) from None
+    except WireError as error:
+        # Arguments are decoded before; what can't be read here is the ledger's.
+        raise ChaincodeError(f"a record on the ledger can't be read: {error}", CORRUPT_STATUS) from None

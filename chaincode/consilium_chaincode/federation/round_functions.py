@@ -1,0 +1,208 @@
+"""The contract's functions about rounds: opening, what the parties write, Advance, and reading."""
+
+from __future__ import annotations
+
+from consilium_proto.canonical import encode
+from consilium_proto.records import (
+    Anchor,
+    Attestation,
+    EventName,
+    Join,
+    KeyEpoch,
+    Opening,
+    Publication,
+    Round,
+    RoundPhase,
+    RoundReference,
+)
+from consilium_proto.refusals import RefusalCode
+
+from consilium_chaincode.federation import round as rules
+from consilium_chaincode.federation import round_writes, state_keys
+from consilium_chaincode.federation import study as studies
+from consilium_chaincode.federation.callers import ADMIN, CLIENT
+from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
+from consilium_chaincode.federation.round_reading import read_view, read_written
+from consilium_chaincode.shim.contract import query, transaction
+from consilium_chaincode.shim.stub import ChaincodeStub
+
+ENTERED = {
+    RoundPhase.SEALED: EventName.ROUND_SEALED,
+    RoundPhase.ANCHORED: EventName.UPDATES_ANCHORED,
+    RoundPhase.AGGREGATED: EventName.SUM_AGGREGATED,
+    RoundPhase.FINAL: EventName.ROUND_FINAL,
+    RoundPhase.EXPIRED: EventName.ROUND_EXPIRED,
+    RoundPhase.VOID: EventName.ROUND_VOID,
+}
+
+
+class RoundFunctions(ContractPart):
+    """OpenRound, Join, Anchor, Publish, Attest, Advance, ReadRound."""
+
+    @transaction("OpenRound")
+    @takes(Opening)
+    async def open_round(self, stub: ChaincodeStub, opening: Opening) -> bytes:
+        """Open a study's next round on its newest model."""
+        # Who may: a client of the coordinator, of any participant once the study has been idle.
+        caller = caller_of(stub, CLIENT)
+        # Read: the consortium, the study, its progress and current key epoch.
+        ledger = LedgerState(stub)
+        consortium = await ledger.consortium()
+        study = await ledger.study(opening.study)
+        progress = await ledger.progress(opening.study)
+        epoch = await ledger.current_epoch(opening.study)
+        key_epoch = await ledger.read(KeyEpoch, state_keys.key_epoch(opening.study, epoch))
+        # Check.
+        caller.require_among(consortium.hospitals, "a hospital of the consortium")
+        caller.require_among(studies.participants(study.terms), f"a participant of study {opening.study}")
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        opened, following = rules.open_round(study, progress, consortium, key_epoch, opening, timestamp)
+        rules.check_opener(study.terms, progress, caller.organization, timestamp)
+        # Write: the round's state, the study's progress.
+        await ledger.write(state_keys.round_state(opening.study, opening.round), opened)
+        await ledger.write(state_keys.study_progress(opening.study), following)
+        ledger.announce(EventName.ROUND_OPENED, caller.organization, opening.study, opening.round, opened.phase)
+        return b""
+
+    @transaction("Join")
+    @takes(Join)
+    async def join(self, stub: ChaincodeStub, join: Join) -> bytes:
+        """Take part in an open round."""
+        # Who may: a client of a hospital that holds the round's key.
+        caller = caller_of(stub, CLIENT)
+        # Read: the study, the round, the caller's own key.
+        ledger = LedgerState(stub)
+        study = await ledger.study(join.study)
+        state = await ledger.round(join.study, join.round)
+        own_key = state_keys.join(join.study, join.round, caller.organization)
+        existing = await ledger.read(Join, own_key)
+        # Check.
+        caller.require_among(state.participants, _participant(state))
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        require_unwritten(existing, f"{caller.organization}'s join of round {join.round}")
+        round_writes.check_join(study.terms, state, caller.organization, join, timestamp)
+        # Write: the caller's own key.
+        await ledger.write(own_key, join)
+        ledger.announce(EventName.HOSPITAL_JOINED, caller.organization, join.study, join.round, state.phase)
+        return b""
+
+    @transaction("Anchor")
+    @takes(Anchor)
+    async def anchor(self, stub: ChaincodeStub, anchor: Anchor) -> bytes:
+        """Bind a hospital to its encrypted update before anything of it is uploaded."""
+        # Who may: a client of one of the round's hospitals.
+        caller = caller_of(stub, CLIENT)
+        # Read: the study, the round, the caller's own keys of this attempt and the one before.
+        ledger = LedgerState(stub)
+        study = await ledger.study(anchor.study)
+        state = await ledger.round(anchor.study, anchor.round)
+        own_key = state_keys.anchor(anchor.study, anchor.round, anchor.attempt, caller.organization)
+        existing = await ledger.read(Anchor, own_key)
+        earlier: Anchor | None = None
+        if anchor.attempt > 0:
+            earlier_key = state_keys.anchor(anchor.study, anchor.round, anchor.attempt - 1, caller.organization)
+            earlier = await ledger.read(Anchor, earlier_key)
+        # Check.
+        caller.require_among(state.participants, _participant(state))
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        require_unwritten(existing, f"{caller.organization}'s anchor of round {anchor.round}, attempt {anchor.attempt}")
+        round_writes.check_anchor(study.terms, state, anchor, earlier, timestamp)
+        # Write: the caller's own key.
+        await ledger.write(own_key, anchor)
+        ledger.announce(EventName.UPDATE_ANCHORED, caller.organization, anchor.study, anchor.round, state.phase)
+        return b""
+
+    @transaction("Publish")
+    @takes(Publication)
+    async def publish(self, stub: ChaincodeStub, publication: Publication) -> bytes:
+        """Publish the root of the encrypted sum."""
+        # Who may: a client of a registered aggregator.
+        caller = caller_of(stub, CLIENT)
+        # Read: the consortium, the study, the round, the caller's own key.
+        ledger = LedgerState(stub)
+        consortium = await ledger.consortium()
+        study = await ledger.study(publication.study)
+        state = await ledger.round(publication.study, publication.round)
+        own_key = state_keys.publication(publication.study, publication.round, caller.organization)
+        existing = await ledger.read(Publication, own_key)
+        # Check.
+        caller.require_among(consortium.aggregators, "an aggregator of the consortium")
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        require_unwritten(existing, f"{caller.organization}'s publication in round {publication.round}")
+        round_writes.check_publication(study.terms, state, publication, timestamp)
+        # Write: the caller's own key.
+        await ledger.write(own_key, publication)
+        ledger.announce(EventName.SUM_PUBLISHED, caller.organization, publication.study, publication.round, state.phase)
+        return b""
+
+    @transaction("Attest")
+    @takes(Attestation)
+    async def attest(self, stub: ChaincodeStub, attestation: Attestation) -> bytes:
+        """Attest which model follows from the round's publication."""
+        # Who may: a client of one of the round's hospitals.
+        caller = caller_of(stub, CLIENT)
+        # Read: the study, the round, the caller's own key.
+        ledger = LedgerState(stub)
+        study = await ledger.study(attestation.study)
+        state = await ledger.round(attestation.study, attestation.round)
+        own_key = state_keys.attestation(
+            attestation.study, attestation.round, attestation.publication, caller.organization
+        )
+        existing = await ledger.read(Attestation, own_key)
+        # Check.
+        caller.require_among(state.participants, _participant(state))
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        require_unwritten(existing, f"{caller.organization}'s attestation in round {attestation.round}")
+        round_writes.check_attestation(state, attestation, timestamp)
+        # Write: the caller's own key.
+        await ledger.write(own_key, attestation)
+        ledger.announce(
+            EventName.MODEL_ATTESTED, caller.organization, attestation.study, attestation.round, state.phase
+        )
+        return b""
+
+    @transaction("Advance")
+    @takes(RoundReference)
+    async def advance(self, stub: ChaincodeStub, reference: RoundReference) -> bytes:
+        """Move a round on, or answer NOT_YET. Returns the round's new state."""
+        # Who may: a client or admin of a participant of the study or a hospital of the consortium.
+        caller = caller_of(stub, CLIENT, ADMIN)
+        # Read: the consortium, the study, the round and what its phase waits for; the progress only to end the round.
+        ledger = LedgerState(stub)
+        consortium = await ledger.consortium()
+        study = await ledger.study(reference.study)
+        state = await ledger.round(reference.study, reference.round)
+        written = await read_written(ledger, state, consortium)
+        # Check.
+        caller.require_among({*studies.participants(study.terms), *consortium.hospitals}, "a hospital of this study")
+        timestamp = self.timestamp(stub, study.terms.clock_tolerance)
+        moved = rules.advance(study.terms, state, written, timestamp)
+        if moved is None:
+            raise Refused(
+                RefusalCode.NOT_YET, f"round {state.round} of {state.study} stays {state.phase} at {timestamp}"
+            )
+        # Write: the round's state; the study's progress when the round is decided.
+        await ledger.write(state_keys.round_state(state.study, state.round), moved)
+        if moved.phase.decided:
+            progress = studies.after_decision(await ledger.progress(state.study), moved, timestamp)
+            await ledger.write(state_keys.study_progress(state.study), progress)
+        retried = moved.attempt != state.attempt
+        event = EventName.ATTEMPT_STARTED if retried else ENTERED[moved.phase]
+        ledger.announce(event, caller.organization, state.study, state.round, moved.phase)
+        return encode(moved)
+
+    @query("ReadRound")
+    @takes(RoundReference)
+    async def read_round(self, stub: ChaincodeStub, reference: RoundReference) -> bytes:
+        """Return a round and everything its parties wrote. Anyone in the channel may ask."""
+        ledger = LedgerState(stub)
+        consortium = await ledger.consortium()
+        study = await ledger.study(reference.study)
+        state = await ledger.round(reference.study, reference.round)
+        return encode(await read_view(ledger, study.terms, state, consortium, stub.timestamp))
+
+
+def _participant(state: Round) -> str:
+    return f"a participant of round {state.round} of study {state.study}"
