@@ -73,9 +73,8 @@ def check_slots(slots: NDArray[np.uint64]) -> None:
     Raises:
         PackingError: one isn't; the message names it.
     """
-    beyond = slots >> np.uint64(PLAIN_BITS)
-    if beyond.any():
-        position = int(np.argmax(beyond.reshape(-1) != 0))
+    if slots.size and int(slots.max()) >= 1 << PLAIN_BITS:
+        position = int(np.argmax(slots.reshape(-1) >= 1 << PLAIN_BITS))
         raise PackingError(f"slot {position} is {int(slots.reshape(-1)[position])}, not below 2^{PLAIN_BITS}")
 
 
