@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ class MemoryFile:
 
     def _open(self) -> None:
         self._owner = os.getpid()
-        self._file = os.fdopen(os.memfd_create("seal", os.MFD_CLOEXEC), "r+b", buffering=0)
-        self._path = f"/proc/self/fd/{self._file.fileno()}"
+        self._descriptor = os.memfd_create("seal", os.MFD_CLOEXEC)
+        self._path = f"/proc/self/fd/{self._descriptor}"
+        self._release = weakref.finalize(self, os.close, self._descriptor)
 
     def load(self, target: Any, context: Any, stream: bytes) -> None:
         """Load a SEAL object from a stream.
@@ -55,8 +57,8 @@ class MemoryFile:
             SealStreamError: SEAL refused it.
         """
         self._renew()
-        self._file.truncate(0)
-        os.pwrite(self._file.fileno(), stream, 0)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, stream, 0)
         try:
             target.load(context, self._path)
         except (RuntimeError, ValueError) as error:
@@ -66,16 +68,16 @@ class MemoryFile:
         """Return the stream that SEAL writes for an object."""
         self._renew()
         source.save(self._path)
-        return os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size, 0)
+        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
 
     def close(self) -> None:
-        """Give the memory back."""
-        self._file.close()
+        """Give the memory back, at once instead of when the object is collected."""
+        self._release()
 
     def _renew(self) -> None:
         # A forked child would share the file's content with its parent, and each would read the other's objects.
         if self._owner != os.getpid():
-            self._file.close()
+            self._release()
             self._open()
 
 

@@ -66,6 +66,16 @@ def test_the_noise_bound_is_checked_apart_from_the_field_bound() -> None:
         roomy.check_exact(24)
 
 
+@pytest.mark.parametrize("hospitals", [3, 16])
+def test_the_noise_bound_is_sharp(hospitals: int) -> None:
+    # q/t = 2(21.5 K + 1) isn't enough, anything above is.
+    smallest = (43 * hospitals + 2) * 2**48
+    parameter_set("bfv4096-q58-b8").check_exact(hospitals)
+    altered(parameter_set("bfv4096-q58-b8"), modulus=smallest + 1).check_exact(hospitals)
+    with pytest.raises(InexactSumError, match=f"noise of {hospitals} ciphertexts"):
+        altered(parameter_set("bfv4096-q58-b8"), modulus=smallest).check_exact(hospitals)
+
+
 def test_the_field_bound_is_checked_apart_from_the_hospitals_listed() -> None:
     generous = altered(parameter_set("bfv4096-q58-b8"), max_hospitals=1000)
     with pytest.raises(InexactSumError, match="overflows a field of 12 bits"):

@@ -11,8 +11,8 @@ from consilium_aggregator.summation import add_chunks
 from consilium_client.encryption import UpdateCipher
 from consilium_client.errors import EncryptionError, PackingError
 from consilium_client.packing import unpack
-from consilium_proto.chunks import decode_update, encode_sum
-from consilium_proto.parameter_sets import PARAMETER_SETS, parameter_set
+from consilium_proto.chunks import decode_sum, decode_update, encode_sum
+from consilium_proto.parameter_sets import FRESH_NOISE_BOUND, PARAMETER_SETS, parameter_set
 from numpy.typing import NDArray
 
 CHOSEN = parameter_set("bfv4096-q58-b8")
@@ -95,6 +95,26 @@ def test_every_encryption_is_fresh() -> None:
     assert len({chunk.seed for chunk in decoded}) == len(chunks) == 60
     for one, other in pairwise(decoded):
         assert (one.words == other.words).mean() < 0.01
+
+
+def test_fresh_noise_is_within_the_bound_that_exactness_rests_on(cipher: UpdateCipher) -> None:
+    modulus = np.uint64(CHOSEN.modulus)
+    key = key_of(cipher)
+    noise = []
+    for chunk in cipher.encrypt(np.zeros((4, CHOSEN.degree), dtype=np.uint64)):
+        first, second = decode_sum(CHOSEN, 1, add_chunks(CHOSEN, 1, [chunk]))
+        # The first polynomial plus the second times the key, modulo X^N + 1: what is left is the noise.
+        phase = first.copy()
+        for shift in np.flatnonzero(key):
+            rotated = np.roll(second, shift)
+            rotated[:shift] = modulus - rotated[:shift]
+            phase += rotated if key[shift] == 1 else modulus - rotated
+            phase %= modulus
+        signed = phase.astype(np.int64)
+        noise.append(np.where(signed > CHOSEN.modulus // 2, signed - CHOSEN.modulus, signed))
+    found = np.concatenate(noise)
+    assert np.abs(found).max() <= FRESH_NOISE_BOUND
+    assert 3 < found.std() < 3.5
 
 
 def test_a_forked_process_draws_randomness_and_files_of_its_own(cipher: UpdateCipher) -> None:
