@@ -1,0 +1,120 @@
+"""gRPC connections with mutual TLS to several gateways, tried in order: the organisation's own peer first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from consilium_peers.error_details import peer_details
+from consilium_peers.errors import EndorseError, EvaluateError, GatewayError, ProfileError
+from consilium_peers.profile import Endpoint, KeyPairFiles
+
+T = TypeVar("T")
+
+MAX_MESSAGE_BYTES = 100 * 1024 * 1024
+# How long a gateway that didn't answer is passed over, while another one does.
+REST_SECONDS = 3.0
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # A peer answers pings more often than every 60 s with GOAWAY (peer.keepalive.minInterval).
+    ("grpc.keepalive_time_ms", 90_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+
+
+def open_channel(endpoint: Endpoint, tls: KeyPairFiles) -> grpc.aio.Channel:
+    """Open a channel to one server; it connects when it is first used.
+
+    Raises:
+        ProfileError: a file of the pair or of the roots can't be read.
+    """
+    try:
+        roots, certificate, key = (_read(path) for path in (endpoint.tls_roots, tls.certificate, tls.private_key))
+    except OSError as error:
+        raise ProfileError(f"TLS files for {endpoint.address}: {error}") from None
+    credentials = grpc.ssl_channel_credentials(roots, key, certificate)
+    return grpc.aio.secure_channel(endpoint.address, credentials, _OPTIONS)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+class Connections:
+    """Channels to all gateways of a profile. A call goes to the first that answers."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], tls: KeyPairFiles) -> None:
+        self._endpoints = tuple(endpoints)
+        self._tls = tls
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._resting: dict[str, float] = {}
+
+    def channel(self, endpoint: Endpoint) -> grpc.aio.Channel:
+        """Return the channel to one gateway, opened at the first call."""
+        if endpoint.address not in self._channels:
+            self._channels[endpoint.address] = open_channel(endpoint, self._tls)
+        return self._channels[endpoint.address]
+
+    def in_order(self) -> list[Endpoint]:
+        """Return the gateways to try, those that lately didn't answer last."""
+        now = asyncio.get_running_loop().time()
+        return sorted(self._endpoints, key=lambda endpoint: self._resting.get(endpoint.address, 0.0) > now)
+
+    def rest(self, endpoint: Endpoint) -> None:
+        """Pass a gateway over for a while."""
+        self._resting[endpoint.address] = asyncio.get_running_loop().time() + REST_SECONDS
+
+    async def call(
+        self,
+        stage: type[GatewayError],
+        tx_id: str,
+        invoke: Callable[[grpc.aio.Channel, float], Awaitable[T]],
+        timeout: float,
+    ) -> T:
+        """Make one call at the first gateway that answers, within `timeout` seconds in all.
+
+        Another gateway is asked only when one couldn't be reached: an answer, also a refusal, is final here.
+
+        Raises:
+            GatewayError: of class `stage`, when none answered or one refused.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        failure: GatewayError | None = None
+        for endpoint in self.in_order():
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            try:
+                return await invoke(self.channel(endpoint), left)
+            except grpc.aio.AioRpcError as error:
+                failure = stage(tx_id, error.code().name, error.details() or "no details", peer_details(error))
+                if not _elsewhere(failure):
+                    raise failure from None
+                self.rest(endpoint)
+        raise failure or stage(tx_id, "DEADLINE_EXCEEDED", f"no gateway answered within {timeout:.0f} s")
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+
+def _elsewhere(failure: GatewayError) -> bool:
+    """Tell whether another gateway may do better.
+
+    A gateway that lacks peers to endorse (its view of the channel is stale just after a start) answers UNAVAILABLE or
+    FAILED_PRECONDITION; for queries and endorsements asking elsewhere is always safe, since nothing is ordered yet.
+    """
+    if failure.status == "UNAVAILABLE":
+        return True
+    return failure.status == "FAILED_PRECONDITION" and isinstance(failure, EndorseError | EvaluateError)

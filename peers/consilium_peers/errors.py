@@ -1,0 +1,108 @@
+"""What can go wrong between a client and the ledger, by the stage at which it did."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from consilium_proto.refusals import RefusalCode, refusal_code
+
+
+class PeersError(Exception):
+    """The base of this package's expected errors."""
+
+
+class ProfileError(PeersError):
+    """A profile that is missing, malformed or points to files that aren't there."""
+
+
+class IdentityError(PeersError):
+    """A certificate or key that can't be used: not P-256, not a pair, expired."""
+
+
+class CheckpointError(PeersError):
+    """A checkpoint file that isn't one."""
+
+
+class PeerDetail(NamedTuple):
+    """What one node said: its organisation, address and message."""
+
+    organization: str
+    address: str
+    message: str
+
+
+class GatewayError(PeersError):
+    """A transaction failed at some stage.
+
+    Attributes:
+        tx_id: the transaction's id; empty where there is none.
+        status: the gRPC status name, such as ABORTED, or the validation code of a commit.
+        details: what each node answered.
+    """
+
+    stage = "call"
+
+    def __init__(self, tx_id: str, status: str, message: str, details: tuple[PeerDetail, ...] = ()) -> None:
+        self.tx_id = tx_id
+        self.status = status
+        self.reason = message
+        self.details = details
+        said = "".join(f"; {detail.organization} at {detail.address}: {detail.message}" for detail in details)
+        named = f" of transaction {tx_id[:16]}" if tx_id else ""
+        super().__init__(f"{self.stage}{named} failed ({status}): {message}{said}")
+
+    @property
+    def refusal(self) -> RefusalCode | None:
+        """Why the contract refused, if it was the contract that did."""
+        return refusal_code("; ".join([self.reason, *(detail.message for detail in self.details)]))
+
+    @property
+    def transient(self) -> bool:
+        """True when the same call may succeed later or elsewhere."""
+        return self.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
+
+
+class EvaluateError(GatewayError):
+    """A query wasn't answered."""
+
+    stage = "evaluation"
+
+
+class EndorseError(GatewayError):
+    """Too few peers endorsed: nothing was ordered."""
+
+    stage = "endorsement"
+
+
+class SubmitError(GatewayError):
+    """The orderers didn't take the transaction; it may still commit if one of them did."""
+
+    stage = "submission"
+
+
+class CommitStatusError(GatewayError):
+    """Whether the transaction was committed isn't known yet."""
+
+    stage = "commit status"
+
+
+class CommitError(GatewayError):
+    """The transaction was ordered and found invalid: it changed nothing."""
+
+    stage = "commit"
+
+
+class EventsError(GatewayError):
+    """The stream of events broke off."""
+
+    stage = "event stream"
+
+
+STAGE_ERRORS: tuple[type[GatewayError], ...] = (
+    EvaluateError,
+    EndorseError,
+    SubmitError,
+    CommitStatusError,
+    CommitError,
+    EventsError,
+)

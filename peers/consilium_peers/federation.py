@@ -1,0 +1,131 @@
+"""The federation contract as typed calls: one method per function, records in and out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from consilium_proto import canonical
+from consilium_proto.canonical import Record
+from consilium_proto.records import (
+    Anchor,
+    Attestation,
+    Consortium,
+    HospitalKey,
+    HospitalReference,
+    Join,
+    KeyEpoch,
+    KeyEpochReference,
+    Opening,
+    Publication,
+    RoundReference,
+    RoundView,
+    StudyApprovalRequest,
+    StudyList,
+    StudyReference,
+    StudyTerms,
+    StudyView,
+)
+
+from consilium_peers.gateway import Contract, SubmitResult
+
+R = TypeVar("R", bound=Record)
+
+
+class Federation:
+    """Calls the contract with one identity. Refusals arrive as `GatewayError` whose `refusal` is the contract's code."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+
+    async def _submit(self, function: str, record: Record) -> SubmitResult:
+        return await self._contract.submit(function, canonical.encode(record))
+
+    async def _read(self, function: str, record: Record | None, kind: type[R]) -> R:
+        argument = b"" if record is None else canonical.encode(record)
+        return canonical.decode(kind, await self._contract.evaluate(function, argument))
+
+    # ---- the consortium
+
+    async def approve_consortium(self, consortium: Consortium) -> SubmitResult:
+        """Approve who may act, as an administrator of a hospital."""
+        return await self._submit("ApproveConsortium", consortium)
+
+    async def enact_consortium(self, consortium: Consortium) -> SubmitResult:
+        """Put an approved consortium into force."""
+        return await self._submit("EnactConsortium", consortium)
+
+    async def read_consortium(self) -> Consortium:
+        """Return who may act."""
+        return await self._read("ReadConsortium", None, Consortium)
+
+    async def register_hospital_key(self, key: HospitalKey) -> SubmitResult:
+        """Publish the key to which the caller's hospital wants key epochs wrapped."""
+        return await self._submit("RegisterHospitalKey", key)
+
+    async def read_hospital_key(self, hospital: str) -> HospitalKey:
+        """Return a hospital's wrapping key."""
+        return await self._read("ReadHospitalKey", HospitalReference(hospital=hospital), HospitalKey)
+
+    # ---- studies
+
+    async def propose_study(self, terms: StudyTerms) -> SubmitResult:
+        """Propose a study."""
+        return await self._submit("ProposeStudy", terms)
+
+    async def approve_study(self, study: str, terms: str) -> SubmitResult:
+        """Approve a study by the digest of its terms."""
+        return await self._submit("ApproveStudy", StudyApprovalRequest(study=study, terms=terms))
+
+    async def activate_study(self, study: str) -> SubmitResult:
+        """Make a study active that a majority of the hospitals approved."""
+        return await self._submit("ActivateStudy", StudyReference(study=study))
+
+    async def close_study(self, study: str) -> SubmitResult:
+        """Close a study: no further round opens."""
+        return await self._submit("CloseStudy", StudyReference(study=study))
+
+    async def read_study(self, study: str) -> StudyView:
+        """Return a study with its approvals, head and current key epoch."""
+        return await self._read("ReadStudy", StudyReference(study=study), StudyView)
+
+    async def list_studies(self) -> StudyList:
+        """Return the identifiers of all studies."""
+        return await self._read("ListStudies", None, StudyList)
+
+    async def open_key_epoch(self, epoch: KeyEpoch) -> SubmitResult:
+        """Commit to a new key of a study, wrapped to its holders."""
+        return await self._submit("OpenKeyEpoch", epoch)
+
+    async def read_key_epoch(self, study: str, epoch: int) -> KeyEpoch:
+        """Return a key epoch of a study, the current one or an earlier one."""
+        return await self._read("ReadKeyEpoch", KeyEpochReference(study=study, epoch=epoch), KeyEpoch)
+
+    # ---- rounds
+
+    async def open_round(self, opening: Opening) -> SubmitResult:
+        """Open a study's next round."""
+        return await self._submit("OpenRound", opening)
+
+    async def join(self, join: Join) -> SubmitResult:
+        """Take part in an open round."""
+        return await self._submit("Join", join)
+
+    async def anchor(self, anchor: Anchor) -> SubmitResult:
+        """Write the root of an encrypted update."""
+        return await self._submit("Anchor", anchor)
+
+    async def publish(self, publication: Publication) -> SubmitResult:
+        """Write the root of the encrypted sum, as an aggregator."""
+        return await self._submit("Publish", publication)
+
+    async def attest(self, attestation: Attestation) -> SubmitResult:
+        """Attest the model derived from the round's sum."""
+        return await self._submit("Attest", attestation)
+
+    async def advance(self, study: str, round_number: int) -> SubmitResult:
+        """Move a round on, when it is due; refused with NOT_YET when it isn't."""
+        return await self._submit("Advance", RoundReference(study=study, round=round_number))
+
+    async def read_round(self, study: str, round_number: int) -> RoundView:
+        """Return a round with everything its parties wrote."""
+        return await self._read("ReadRound", RoundReference(study=study, round=round_number), RoundView)

@@ -1,0 +1,64 @@
+"""Who signs: an MSP id, a certificate and its P-256 key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from fabric_protos.msp import identities_pb2
+
+from consilium_peers.errors import IdentityError
+
+# The order of P-256 (FIPS 186-4). Fabric refuses signatures whose s lies in the upper half, so that a signature has
+# one form only.
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+class Identity:
+    """A Fabric identity that can sign."""
+
+    def __init__(self, msp_id: str, certificate_pem: bytes, private_key_pem: bytes) -> None:
+        """Check that certificate and key are a valid pair.
+
+        Raises:
+            IdentityError: unreadable, not P-256, not a pair, or outside its period of validity.
+        """
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+            key = serialization.load_pem_private_key(private_key_pem, None)
+        except (ValueError, TypeError) as error:
+            raise IdentityError(f"the identity of {msp_id} can't be read: {error}") from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise IdentityError(f"the key of {msp_id} isn't P-256; ask its CA for a P-256 certificate")
+        if certificate.public_key() != key.public_key():
+            raise IdentityError(
+                f"the key of {msp_id} doesn't belong to the certificate {certificate.subject.rfc4514_string()}"
+            )
+        now = datetime.now(UTC)
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise IdentityError(
+                f"the certificate {certificate.subject.rfc4514_string()} of {msp_id} is valid from "
+                f"{certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
+            )
+        self.msp_id = msp_id
+        self.certificate_pem = certificate_pem
+        self.certificate = certificate
+        self._key = key
+        self.serialized = identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate_pem).SerializeToString()
+
+    @classmethod
+    def load(cls, msp_id: str, certificate: Path, private_key: Path) -> Identity:
+        """Read an identity from two PEM files."""
+        try:
+            return cls(msp_id, certificate.read_bytes(), private_key.read_bytes())
+        except OSError as error:
+            raise IdentityError(f"the identity of {msp_id} can't be read: {error}") from None
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the ECDSA signature over SHA-256 of `message`, DER with low s."""
+        r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return encode_dss_signature(r, min(s, _P256_ORDER - s))
