@@ -1,0 +1,1 @@
+"""The aggregator: takes ciphertexts, adds them up, holds no key."""

@@ -1,0 +1,1 @@
+"""What runs on the ledger: the chaincode shim and the federation contract."""

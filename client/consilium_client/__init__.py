@@ -1,0 +1,1 @@
+"""A hospital's client: policy, training, encryption, journal, agent."""

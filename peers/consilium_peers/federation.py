@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Federation:
-    """Calls the contract with one identity. Refusals arrive as `GatewayError` whose `refusal` is the contract's code."""
+    """Calls the contract with one identity. A refusal arrives as a `GatewayError` whose `refusal` is the code."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract

@@ -226,6 +226,14 @@ class KeyEpoch(Record, frozen=True, kw_only=True):
     holders: Annotated[tuple[WrappedKey, ...], Meta(min_length=3, max_length=256)]
 
 
+class KeyEpochReference(Record, frozen=True, kw_only=True):
+    """Names a key epoch of a study."""
+
+    protocol: ProtocolVersion = PROTOCOL_VERSION
+    study: Identifier
+    epoch: EpochNumber
+
+
 # ---- rounds: arguments and what each party writes
 
 

@@ -1,0 +1,1 @@
+"""The demo: four hospitals, one study, from one command."""
