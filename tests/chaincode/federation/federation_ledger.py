@@ -1,0 +1,177 @@
+"""The federation contract on the in-memory ledger, driven block by block with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from consilium_chaincode.federation.contract import FederationContract
+from consilium_chaincode.shim.errors import ChaincodeError
+from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
+from consilium_chaincode.shim.stub import Creator
+from consilium_proto.canonical import Record, decode, digest, encode
+from consilium_proto.records import (
+    Consortium,
+    Round,
+    RoundReference,
+    RoundView,
+    StudyApprovalRequest,
+    StudyReference,
+    StudyTerms,
+    StudyView,
+)
+from consilium_proto.refusals import RefusalCode, refusal_code
+from federation_world import (
+    AGGREGATORS,
+    ALPHA,
+    HOSPITALS,
+    NOW,
+    STUDY,
+    anchor,
+    attestation,
+    consortium,
+    join,
+    key_epoch,
+    opening,
+    publication,
+    terms,
+)
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+VALID = "VALID"
+CONFLICT = "MVCC_READ_CONFLICT"
+
+
+def run(outcome: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, as the in-memory ledger's don't."""
+    try:
+        outcome.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("the in-memory ledger waited for something")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A proposal that the contract refused."""
+
+    code: RefusalCode
+    message: str
+
+
+class FederationLedger:
+    """A channel with the federation contract. `now` is the endorsers' clock, milliseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.contract = FederationContract(clock=lambda: self.now)
+        self.ledger = MemoryLedger()
+        self.events: list[str] = []
+
+    def propose(
+        self, function: str, record: Record | bytes, organization: str, role: str = "client", skew: int = 0
+    ) -> Simulation | Refusal:
+        """Simulate a transaction whose timestamp is `skew` ms from the clock. Anything but a ChaincodeError escapes."""
+        argument = record if isinstance(record, bytes) else encode(record)
+        creator = Creator(msp_id=organization, certificate=b"", role=role, attributes={})
+        try:
+            return run(
+                self.ledger.simulate(self.contract, function, argument, creator=creator, timestamp=self.now + skew)
+            )
+        except ChaincodeError as error:
+            message = str(error)
+        code = refusal_code(message)
+        assert code is not None, message
+        return Refusal(code, message)
+
+    def commit(self, *simulations: Simulation) -> list[str]:
+        """Commit one block; return each transaction's validation code."""
+        codes = [str(code) for code in self.ledger.commit(list(simulations))]
+        for simulation, code in zip(simulations, codes, strict=True):
+            if code == VALID and simulation.event is not None:
+                self.events.append(simulation.event.name)
+        return codes
+
+    def submit(self, function: str, record: Record | bytes, organization: str, role: str = "client") -> bytes:
+        """Commit one transaction in a block of its own; it must be endorsed and valid."""
+        simulation = self.propose(function, record, organization, role)
+        assert isinstance(simulation, Simulation), simulation
+        assert self.commit(simulation) == [VALID]
+        return simulation.result
+
+    def refuse(
+        self,
+        code: RefusalCode,
+        function: str,
+        record: Record | bytes,
+        organization: str,
+        role: str = "client",
+        skew: int = 0,
+        match: str = "",
+    ) -> None:
+        """The contract must refuse this transaction with the code."""
+        outcome = self.propose(function, record, organization, role, skew)
+        assert isinstance(outcome, Refusal), f"{function} by {organization} was endorsed"
+        assert (outcome.code, match in outcome.message) == (code, True), outcome.message
+
+    def evaluate(self, kind: type[R], function: str, record: Record | bytes, organization: str = ALPHA) -> R:
+        """Ask a query."""
+        outcome = self.propose(function, record, organization)
+        assert isinstance(outcome, Simulation), outcome
+        assert not outcome.writes
+        return decode(kind, outcome.result)
+
+    def wait(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+    # ---- the usual course of things
+
+    def found(self, founding: Consortium | None = None) -> None:
+        founding = founding or consortium()
+        for hospital in founding.hospitals:
+            self.submit("ApproveConsortium", founding, hospital, "admin")
+        self.submit("EnactConsortium", founding, founding.hospitals[0], "admin")
+
+    def start_study(self, chosen: StudyTerms | None = None) -> None:
+        chosen = chosen or terms()
+        self.submit("ProposeStudy", chosen, ALPHA, "admin")
+        request = StudyApprovalRequest(study=chosen.study, terms=digest(chosen))
+        for hospital in HOSPITALS:
+            self.submit("ApproveStudy", request, hospital, "admin")
+        self.submit("ActivateStudy", StudyReference(study=chosen.study), ALPHA)
+        holders = [participant.hospital for participant in chosen.participants]
+        self.submit("OpenKeyEpoch", key_epoch(1, holders, chosen.study), ALPHA)
+
+    def open_round(self) -> None:
+        head = self.study().head
+        self.submit("OpenRound", opening(round=head.round + 1, base=head.model, epoch=head.epoch), ALPHA)
+
+    def reach_sealed(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1) -> None:
+        for index, hospital in enumerate(hospitals):
+            self.submit("Join", join(index, round=number), hospital)
+        self.advance(number)
+
+    def reach_anchored(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1, attempt: int = 0) -> None:
+        for index, hospital in enumerate(hospitals):
+            self.submit("Anchor", anchor(index, round=number, attempt=attempt), hospital)
+        self.advance(number)
+
+    def reach_aggregated(self, number: int = 1, attempt: int = 0) -> None:
+        self.submit("Publish", publication(round=number, attempt=attempt), AGGREGATORS[0])
+        self.advance(number)
+
+    def reach_final(self, model: str, hospitals: Sequence[str] = HOSPITALS, number: int = 1) -> None:
+        for hospital in hospitals:
+            self.submit("Attest", attestation(round=number, model=model), hospital)
+        self.advance(number)
+
+    def advance(self, number: int = 1, organization: str = ALPHA) -> Round:
+        return decode(Round, self.submit("Advance", RoundReference(study=STUDY, round=number), organization))
+
+    def study(self) -> StudyView:
+        return self.evaluate(StudyView, "ReadStudy", StudyReference(study=STUDY))
+
+    def round(self, number: int = 1) -> RoundView:
+        return self.evaluate(RoundView, "ReadRound", RoundReference(study=STUDY, round=number))
