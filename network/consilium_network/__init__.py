@@ -1,0 +1,1 @@
+"""The Fabric network: topology, certificates, channel, processes, chaincode lifecycle."""

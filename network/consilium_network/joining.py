@@ -10,7 +10,7 @@ import uuid
 
 from consilium_network.errors import ChannelError
 from consilium_network.layout import OrganizationFolder
-from consilium_network.peer_administration import PeerAdministration
+from consilium_network.peer_administration import call_own_peer
 from consilium_network.topology import Listener, Organization
 
 _TIMEOUT_SECONDS = 30.0
@@ -25,14 +25,13 @@ async def join_orderer(organization: Organization, own: OrganizationFolder, bloc
     await asyncio.to_thread(_post_block, organization, own, block)
 
 
-async def join_peer(organization: Organization, own: OrganizationFolder, block: bytes) -> None:
+async def join_peer(own: OrganizationFolder, block: bytes) -> None:
     """Make an organisation's peer join the channel of that first block.
 
     Raises:
         ChannelError: it doesn't answer or refuses.
     """
-    async with PeerAdministration.connect(organization, own) as peer:
-        await peer.call("cscc", "JoinChain", block, error=ChannelError)
+    await call_own_peer(own.profile("admin"), "cscc", "JoinChain", block, error=ChannelError)
 
 
 def _post_block(organization: Organization, own: OrganizationFolder, block: bytes) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from types import TracebackType
+
+import msgspec
 
 from consilium_network import supervision
 from consilium_network.certificates import check_validity
+from consilium_network.chaincode_package import ChaincodeSource
+from consilium_network.chaincode_services import deploy
 from consilium_network.channel import make_genesis_block
+from consilium_network.consortium import found_consortium
 from consilium_network.errors import NetworkStateError, NodeError
 from consilium_network.joining import join_orderer, join_peer
 from consilium_network.layout import NetworkFolder, write_atomically
@@ -25,10 +28,12 @@ from consilium_network.organizations import (
     create_organization,
     exchange_public_parts,
 )
-from consilium_network.profiles import write_profiles
+from consilium_network.profiles import FEDERATION_CHAINCODE, write_profiles
 from consilium_network.programs import Programs, find_or_build
-from consilium_network.topology import Organization, Topology, load_topology, packaged_topology_text
+from consilium_network.status import NodeStatus, network_status
+from consilium_network.topology import Topology, load_topology, packaged_topology
 
+FEDERATION_CONTRACT = "consilium_chaincode.federation.contract:FederationContract"
 Progress = Callable[[str], None]
 _GOSSIP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -36,6 +41,13 @@ _POLL_SECONDS = 0.1
 
 def _silent(_: str) -> None:
     pass
+
+
+class _Stage(msgspec.Struct, frozen=True):
+    """What has been done once and for all."""
+
+    joined: bool = False
+    federation: bool = False
 
 
 class Network:
@@ -47,38 +59,56 @@ class Network:
 
     @property
     def topology(self) -> Topology:
-        """The topology the network has been made from, or will be."""
+        """The topology that the network was made from, or will be: the packaged one unless another was given."""
         if self._topology is None:
-            if not self.folder.topology.exists():
-                raise NetworkStateError(
-                    f"there is no network in {self.folder.root}: make one with `consilium network up`"
-                )
-            self._topology = load_topology(self.folder.topology)
+            made = self.folder.topology.exists()
+            self._topology = load_topology(self.folder.topology) if made else packaged_topology()
         return self._topology
+
+    @property
+    def _stage(self) -> _Stage:
+        """How far the network has been set up."""
+        if not self.folder.progress.exists():
+            return _Stage()
+        return msgspec.json.decode(self.folder.progress.read_bytes(), type=_Stage)
+
+    def _record(self, **reached: bool) -> None:
+        stage = msgspec.structs.replace(self._stage, **reached)
+        write_atomically(self.folder.progress, msgspec.json.encode(stage))
+
+    def _refuse_running(self) -> None:
+        if self.is_running:
+            raise NetworkStateError(f"the network in {self.folder.root} is running already")
 
     # ---- the life of a network
 
-    async def up(self, progress: Progress = _silent) -> None:
-        """Make the network and start it; one that was made before is only started.
+    async def up(self, progress: Progress = _silent, *, federation: bool = False) -> None:
+        """Make the network and start it, deploy the federation contract and found the consortium.
+
+        What was made before is kept: a network that was stopped is only started, and one that was interrupted goes on.
 
         Raises:
             NetworkError: a program is missing, a port is taken, a certificate has expired, a node doesn't start … The
                 message says which and what to do. What had been started is stopped again.
         """
-        if self.is_running:
-            raise NetworkStateError(f"the network in {self.folder.root} is running already")
-        if self._is_ready:
-            await self.start(progress)
-            return
-        programs = await find_or_build(progress)
-        self._clear_remains()
-        progress(f"Fabric {programs.release} ({programs.origin})")
-        await self._create(programs, progress)
+        self._refuse_running()
+        if not self._stage.joined:
+            programs = await find_or_build(progress)
+            self._clear_remains()
+            progress(f"Fabric {programs.release} ({programs.origin})")
+            await self._create(programs, progress)
+        self._check_certificates()
         async with self._stopped_on_failure():
             await self._start_processes(progress)
-            await self._join(progress)
+            if not self._stage.joined:
+                await self._join(progress)
+                self._record(joined=True)
             await self._wait_for_gossip()
-        write_atomically(self.folder.progress, json.dumps({"ready": True}).encode())
+            if federation and not self._stage.federation:
+                await self.deploy_chaincode(FEDERATION_CHAINCODE, FEDERATION_CONTRACT, progress=progress)
+                progress("founding the consortium")
+                await found_consortium(self.topology, self.folder)
+                self._record(federation=True)
         progress("the network is ready")
 
     async def start(self, progress: Progress = _silent) -> None:
@@ -87,10 +117,9 @@ class Network:
         Raises:
             NetworkError: as `up`.
         """
-        if not self._is_ready:
+        if not self._stage.joined:
             raise NetworkStateError(f"there is no network in {self.folder.root}: make one with `consilium network up`")
-        if self.is_running:
-            raise NetworkStateError(f"the network in {self.folder.root} is running already")
+        self._refuse_running()
         self._check_certificates()
         async with self._stopped_on_failure():
             await self._start_processes(progress)
@@ -124,11 +153,25 @@ class Network:
         """True when the network's supervisor lives."""
         return supervision.running_pid(self.folder.supervisor) is not None
 
-    @property
-    def _is_ready(self) -> bool:
-        return self.folder.progress.exists()
-
     # ---- what others need of it
+
+    async def status(self) -> list[NodeStatus]:
+        """Tell of every process whether it runs, its height, its last error and when its certificates expire."""
+        return await network_status(self.topology, self.folder)
+
+    async def deploy_chaincode(
+        self, name: str, target: str, *, python_path: Sequence[Path] = (), progress: Progress = _silent
+    ) -> None:
+        """Run the contract `target` (`module:Class`) as chaincode `name` at every hospital; again: replace its code.
+
+        `python_path` has folders besides the installed packages where Python finds the module.
+
+        Raises:
+            LifecycleError: the module can't be found, or a peer or the channel refuses.
+            NodeError: a service doesn't start.
+        """
+        source = ChaincodeSource(name, target, tuple(python_path))
+        await deploy(self.topology, self.folder, source, progress)
 
     def profile(self, organization: str, user: str = "client") -> Path:
         """Return the path of a user's profile: admin or client of an organisation (by name or MSP id).
@@ -165,7 +208,7 @@ class Network:
             raise NetworkStateError(f"{root} is not empty and holds no network: name another --directory")
 
     async def _create(self, programs: Programs, progress: Progress) -> None:
-        topology, folder = self.topology_to_make(), self.folder
+        topology, folder = self.topology, self.folder
         folder.supervisor.nodes.mkdir(parents=True)
         write_atomically(folder.topology, topology.to_yaml())
         progress("making keys and certificates")
@@ -182,14 +225,6 @@ class Network:
                 write_orderer(organization, folder, programs)
         write_profiles(topology, folder)
 
-    def topology_to_make(self) -> Topology:
-        """Return the topology given, else the packaged one for four hospitals."""
-        if self._topology is None:
-            from consilium_network.topology import packaged_topology
-
-            self._topology = packaged_topology()
-        return self._topology
-
     async def _start_processes(self, progress: Progress) -> None:
         specifications = list(load_specifications(self.folder.supervisor).values())
         supervision.check_ports_free(specifications)
@@ -203,7 +238,7 @@ class Network:
         block = (folder.channel / "genesis.block").read_bytes()
         orderers = [join_orderer(each, folder.organization(each.name), block) for each in self.topology.orderers]
         await asyncio.gather(*orderers)
-        await asyncio.gather(*(join_peer(each, folder.organization(each.name), block) for each in self.topology.peers))
+        await asyncio.gather(*(join_peer(folder.organization(each.name), block) for each in self.topology.peers))
 
     async def _wait_for_gossip(self) -> None:
         """Wait until every peer sees every other: endorsement across organisations needs it."""
@@ -235,7 +270,7 @@ class Network:
                     check_validity(path, owner)
 
     @contextlib.asynccontextmanager
-    async def _stopped_on_failure(self):
+    async def _stopped_on_failure(self) -> AsyncIterator[None]:
         try:
             yield
         except BaseException:

@@ -9,6 +9,8 @@ from pathlib import Path
 _TAIL_BYTES = 64 * 1024
 _LONGEST = 300
 _SERIOUS = {"error", "panic", "fatal", "critical", "dpanic"}
+# While others are down or strangers still, gossip and the TLS listener report them as errors of this node.
+_ABOUT_OTHERS = ("gossip", "core.comm", "grpc")
 _PLAIN = re.compile(r"^(panic:|fatal|error|Error:|\w*(Error|Exception):)", re.IGNORECASE)
 
 
@@ -42,6 +44,8 @@ def _error_in(line: str) -> str | None:
         except json.JSONDecodeError:
             return None
         if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _SERIOUS:
+            return None
+        if str(entry.get("name", "")).startswith(_ABOUT_OTHERS):
             return None
         return " ".join(str(entry.get("msg") or entry.get("message") or "").split())
     return line.strip() if _PLAIN.match(line) else None

@@ -111,8 +111,12 @@ def write_orderer(organization: Organization, folder: NetworkFolder, programs: P
     place = own.node("orderer").root
     configuration = _orderer_configuration(organization, own)
     write_atomically(place / "orderer.yaml", yaml.safe_dump(configuration, sort_keys=False).encode())
-    listeners = (Listener.ORDERER, Listener.ORDERER_CLUSTER)
-    listeners += (Listener.ORDERER_ADMINISTRATION, Listener.ORDERER_OPERATIONS)
+    listeners = (
+        Listener.ORDERER,
+        Listener.ORDERER_CLUSTER,
+        Listener.ORDERER_ADMINISTRATION,
+        Listener.ORDERER_OPERATIONS,
+    )
     return _save(
         NodeSpecification(
             name=orderer_name(organization),

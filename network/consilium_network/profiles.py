@@ -1,4 +1,4 @@
-"""Profiles: what a user of an organisation needs to take part, in one file with paths inside the organisation's folder."""
+"""Profiles: all that a user of an organisation needs to take part. Paths stay inside the organisation's folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from consilium_network.layout import KeyPair, NetworkFolder, OrganizationFolder, write_atomically
+from consilium_network.layout import SIGNING_ROOT, KeyPair, NetworkFolder, OrganizationFolder, write_atomically
 from consilium_network.organizations import USERS
 from consilium_network.topology import Listener, Organization, Topology
 
@@ -38,7 +38,10 @@ def _profile(topology: Topology, organization: Organization, own: OrganizationFo
         "role": organization.role.value,
         "channel": topology.channel,
         "chaincode": FEDERATION_CHAINCODE,
-        "identity": _pair(member.identity, place),
+        "identity": {
+            **_pair(member.identity, place),
+            "roots": _relative(member.msp / "cacerts" / SIGNING_ROOT, place),
+        },
         "tls": _pair(member.tls, place),
         "gateways": [
             _endpoint(each, own, place, Listener.PEER) for each in peers if each.is_hospital or each is organization

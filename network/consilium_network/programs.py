@@ -152,10 +152,13 @@ async def _build(cache: Path, progress: Progress) -> None:
         work = Path(tempfile.mkdtemp(prefix=f"{cache.name}.", dir=cache.parent))
         try:
             await _install_tools(go, work)
-            (work / "source").rename(work / "built-from")
-            work.rename(cache)
+            _put_in_place(work, cache)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_in_place(built: Path, cache: Path) -> None:
+    built.rename(cache)  # at once and whole, or not at all
 
 
 async def _install_tools(go: str, work: Path) -> None:
@@ -169,8 +172,8 @@ async def _install_tools(go: str, work: Path) -> None:
     if code:
         lines = [line for line in output.strip().splitlines() if line.strip()]
         raise ProgramsError(
-            f"building Fabric failed: {lines[-1] if lines else f'code {code}'}; Go needs its module proxy (GOPROXY) and "
-            f"checksum database, or put Fabric {SUPPORTED_RELEASE}.x programs into {FOLDER_VARIABLE}"
+            f"building Fabric failed: {lines[-1] if lines else f'code {code}'}; Go needs its module proxy (GOPROXY) "
+            f"and checksum database, or put Fabric {SUPPORTED_RELEASE}.x programs into {FOLDER_VARIABLE}"
         )
 
 
@@ -179,8 +182,8 @@ async def _usable_go() -> str:
     go = shutil.which("go")
     if go is None:
         raise ProgramsError(
-            f"neither Fabric's programs nor Go were found: install Go {wanted} or newer, or put {', '.join(PROGRAM_NAMES)} "
-            f"of Fabric {SUPPORTED_RELEASE}.x on PATH or into the folder {FOLDER_VARIABLE}"
+            f"neither Fabric's programs nor Go were found: install Go {wanted} or newer, or put "
+            f"{', '.join(PROGRAM_NAMES)} of Fabric {SUPPORTED_RELEASE}.x on PATH or into the folder {FOLDER_VARIABLE}"
         )
     code, output = await _run([go, "version"], {**os.environ, "GOTOOLCHAIN": "local"}, _VERSION_TIMEOUT_SECONDS)
     found = re.search(r"go(\d+)\.(\d+)", output)

@@ -1,6 +1,6 @@
 """The supervisor: one process per network and machine that owns all node processes and chaincode services.
 
-It starts what supervisor/nodes describes, starts again what died, and restarts a node that lives but stopped keeping up.
+It starts what supervisor/nodes describes, starts again what died, and restarts what lives but has stopped keeping up.
 It is detached from the terminal. SIGTERM or Ctrl-C ends it and everything that it started; SIGHUP makes it look at
 supervisor/nodes again. It signals only processes that it started itself, and the kernel ends those should it die.
 """
@@ -185,16 +185,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
-def _detach(log: Path) -> None:
-    """Leave the terminal and the caller's session; the caller's process ends at once with code 0."""
+def _detach(log: Path, lock: IO[str]) -> None:
+    """Leave the terminal and the caller's session. The caller's process ends as soon as the lock names this one."""
+    ready, tell = os.pipe()
     if os.fork():
-        os._exit(0)
+        os.close(tell)
+        os._exit(0 if os.read(ready, 1) else 1)
     os.setsid()
+    _record_pid(lock)
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    os.write(tell, b".")
+    os.close(tell)
 
 
 def main() -> int:
@@ -210,8 +215,9 @@ def main() -> int:
     try:
         lock = _take_lock_patiently(folder.supervisor)
         if arguments.detach:
-            _detach(folder.supervisor.log)
-        _record_pid(lock)
+            _detach(folder.supervisor.log, lock)
+        else:
+            _record_pid(lock)
         asyncio.run(_supervise(folder))
     except NetworkError as error:
         print(f"error: {error}", file=sys.stderr)
