@@ -26,6 +26,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}\Z")
 # What every contract runs on, besides its own package.
 _ALWAYS = ("consilium_chaincode", "consilium_proto")
 _HASH_DIGITS = 16
+_TAKEN = ("peer", "orderer", "admin", "client", "aggregator")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class ChaincodeSource:
     python_path: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
-            raise LifecycleError(f"{self.name!r} is no chaincode name: lower-case letters, digits and dashes")
+        if not _NAME.match(self.name) or self.name in _TAKEN:
+            raise LifecycleError(
+                f"{self.name!r} is no chaincode name: lower-case letters, digits and dashes, but none of "
+                f"{', '.join(_TAKEN)}, which name other processes"
+            )
         if not _TARGET.match(self.target):
             raise LifecycleError(f"{self.target!r} names no contract: write it as module:Class")
 

@@ -86,7 +86,7 @@ def _specification(
         "CHAINCODE_SERVER_ADDRESS": address,
         "CHAINCODE_TLS_CERT": str(server.certificate),
         "CHAINCODE_TLS_KEY": str(server.private_key),
-        "CHAINCODE_CLIENT_CA_CERT": str(own.tls_root),
+        "CHAINCODE_TLS_CLIENT_CA": str(own.tls_root),
         "PYTHONUNBUFFERED": "1",
     }
     inherited = os.environ.get("PYTHONPATH")

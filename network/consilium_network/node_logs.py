@@ -11,7 +11,7 @@ _LONGEST = 300
 _SERIOUS = {"error", "panic", "fatal", "critical", "dpanic"}
 # While others are down or strangers still, gossip and the TLS listener report them as errors of this node.
 _ABOUT_OTHERS = ("gossip", "core.comm", "grpc")
-_PLAIN = re.compile(r"^(panic:|fatal|error|Error:|\w*(Error|Exception):)", re.IGNORECASE)
+_PLAIN = re.compile(r"^(\S+ \S+ (ERROR|CRITICAL) |panic:|fatal|error|Error:|\w*(Error|Exception):)", re.IGNORECASE)
 
 
 def last_error(log: Path) -> str | None:

@@ -123,7 +123,7 @@ def _publish(organization: Organization, folder: NetworkFolder, authority: Autho
 
 
 def certificates_of(organization: Organization, own: OrganizationFolder) -> dict[str, list[Path]]:
-    """Return which certificates each node or user of an organisation depends on, by `kind.organisation`."""
+    """Return which certificates each node or user of an organisation depends on, by its name."""
     found: dict[str, list[Path]] = {}
     kinds = [kind for kind, there in (("peer", organization.has_peer), ("orderer", organization.has_orderer)) if there]
     members = {kind: own.node(kind) for kind in kinds} | {user: own.user(user) for user in USERS}
@@ -132,6 +132,6 @@ def certificates_of(organization: Organization, own: OrganizationFolder) -> dict
     if organization.has_aggregator:
         found[f"aggregator.{organization.name}"] = [own.aggregator_tls.certificate]
     for place in sorted(own.chaincodes.glob("*/server")):
-        name = f"chaincode.{place.parent.name}.{organization.name}"
+        name = f"{place.parent.name}.{organization.name}"
         found[name] = [place / CERTIFICATE, place.with_name("peer") / CERTIFICATE]
     return found

@@ -198,7 +198,7 @@ def parse_topology(text: bytes, source: str) -> Topology:
     try:
         topology = msgspec.yaml.decode(text, type=Topology)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise TopologyError(f"{source}: {error}") from None
+        raise TopologyError(f"{source}: {' '.join(str(error).split())}") from None
     return _checked(topology, source)
 
 

@@ -1,0 +1,60 @@
+"""What tests on the real network share: one network per run, on free ports, below build/tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from consilium_network.network import Network
+from consilium_network.topology import PORTS_PER_ORGANIZATION, Topology, packaged_topology
+
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build" / "tests"
+# Below the ports that the kernel hands out to clients (32768 and up on Linux).
+PORT_RANGE = range(20_000, 32_000, 300)
+
+
+def on_free_ports(topology: Topology) -> Topology:
+    """Move a topology to ports of which none is taken."""
+    wanted = len(topology.organizations) * PORTS_PER_ORGANIZATION
+    # Runs beside each other begin to look at different places.
+    first = os.getpid() % len(PORT_RANGE)
+    for base in (*PORT_RANGE[first:], *PORT_RANGE[:first]):
+        if all(_is_free(port) for port in range(base, base + wanted)):
+            return topology.with_ports_from(base)
+    raise RuntimeError(f"no {wanted} free ports in a row between {PORT_RANGE.start} and {PORT_RANGE.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def fresh_network(name: str, topology: Topology) -> Network:
+    """Return a network that isn't up yet, in an empty folder below build/tests."""
+    directory = BUILD / name
+    remains = Network(directory)
+    await remains.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+    return Network(directory, on_free_ports(topology))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def network() -> AsyncIterator[Network]:
+    """Four hospitals, the regulator and the aggregator, with the federation contract; brought up once per run."""
+    made = await fresh_network("network", packaged_topology(4))
+    await made.up(federation=True)
+    yield made
+    await made.stop()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return ROOT
