@@ -8,7 +8,7 @@ from consilium_proto.records import Consortium, ConsortiumApproval, EventName, H
 from consilium_chaincode.federation import consortium as rules
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes, takes_nothing
+from consilium_chaincode.federation.contract_parts import ContractPart, answer, caller_of, check_empty, takes
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
@@ -66,9 +66,12 @@ class ConsortiumFunctions(ContractPart):
         return b""
 
     @query("ReadConsortium")
-    @takes_nothing
-    async def read_consortium(self, stub: ChaincodeStub) -> bytes:
+    async def read_consortium(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:
         """Return the consortium in force. Anyone in the channel may ask."""
+        check_empty(argument)
+        return await answer(self._read_consortium(stub))
+
+    async def _read_consortium(self, stub: ChaincodeStub) -> bytes:
         return encode(await LedgerState(stub).consortium())
 
     @transaction("RegisterHospitalKey")

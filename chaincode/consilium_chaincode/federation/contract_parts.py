@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -21,6 +22,9 @@ C = TypeVar("C", bound="ContractPart")
 A = TypeVar("A", bound=Record)
 Typed = Callable[[C, ChaincodeStub, A], Awaitable[bytes]]
 Raw = Callable[[C, ChaincodeStub, bytes], Awaitable[bytes]]
+
+MSP_ID = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,62}")
+"""As `consilium_proto.records.MspId`: what else a channel may call an organisation can't be part of a key."""
 
 CORRUPT_STATUS = 500
 
@@ -42,7 +46,10 @@ class ContractPart(Contract):
 
 def caller_of(stub: ChaincodeStub, *roles: str) -> Caller:
     """Return who signed the proposal, once the certificate is found to have one of the roles."""
-    caller = Caller(organization=stub.creator.msp_id, role=stub.creator.role)
+    creator = stub.creator
+    if not MSP_ID.fullmatch(creator.msp_id):
+        raise Refused(RefusalCode.FORBIDDEN, f"{creator.msp_id!r} can't be an organisation of the consortium")
+    caller = Caller(organization=creator.msp_id, role=creator.role)
     caller.require_role(*roles)
     return caller
 
@@ -57,26 +64,21 @@ def takes(kind: type[A]) -> Callable[[Typed[C, A]], Raw[C]]:
                 record = decode(kind, argument)
             except WireError as error:
                 raise ChaincodeError(refusal_message(RefusalCode.MALFORMED, str(error))) from None
-            return await _answer(function(self, stub, record))
+            return await answer(function(self, stub, record))
 
         return answered
 
     return wrap
 
 
-def takes_nothing(function: Callable[[C, ChaincodeStub], Awaitable[bytes]]) -> Raw[C]:
-    """Refuse an argument that isn't empty, and answer every refusal as a ChaincodeError."""
-
-    @functools.wraps(function)
-    async def answered(self: C, stub: ChaincodeStub, argument: bytes) -> bytes:
-        if argument:
-            raise ChaincodeError(refusal_message(RefusalCode.MALFORMED, f"{len(argument)} bytes; this takes none"))
-        return await _answer(function(self, stub))
-
-    return answered
+def check_empty(argument: bytes) -> None:
+    """Refuse an argument of a function that takes none."""
+    if argument:
+        raise ChaincodeError(refusal_message(RefusalCode.MALFORMED, f"{len(argument)} bytes; this function takes none"))
 
 
-async def _answer(outcome: Awaitable[bytes]) -> bytes:
+async def answer(outcome: Awaitable[bytes]) -> bytes:
+    """Wait for a function's answer, and turn its refusals into ChaincodeErrors."""
     try:
         return await outcome
     except Refused as refused:

@@ -20,7 +20,7 @@ from consilium_chaincode.federation import key_epoch as epochs
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation import study as rules
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes, takes_nothing
+from consilium_chaincode.federation.contract_parts import ContractPart, answer, caller_of, check_empty, takes
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
@@ -134,9 +134,12 @@ class StudyFunctions(ContractPart):
         return encode(StudyView(study=study, approvals=approved_by, head=head, key_epoch=key_epoch))
 
     @query("ListStudies")
-    @takes_nothing
-    async def list_studies(self, stub: ChaincodeStub) -> bytes:
+    async def list_studies(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:
         """Return the names of all studies. Anyone in the channel may ask."""
+        check_empty(argument)
+        return await answer(self._list_studies(stub))
+
+    async def _list_studies(self, stub: ChaincodeStub) -> bytes:
         names = [decode(Study, entry.value).terms.study async for entry in stub.by_partial_key(state_keys.STUDY_KIND)]
         return encode(StudyList(studies=tuple(sorted(names))))
 

@@ -343,7 +343,7 @@ def test_only_advance_and_open_round_write_a_rounds_state_and_everybody_else_key
     for function, record, organization, keys in EXPECTED_WRITES:
         simulation = channel.propose(function, record, organization)
         assert isinstance(simulation, Simulation), simulation
-        written = sorted(tuple(part for part in key.split("\x00") if part) for key in simulation.writes)
+        written = sorted(tuple(part for part in key.split("\x00") if part) for _, key in simulation.writes)
         assert written == sorted(keys), function
         assert channel.commit(simulation) == [VALID]
 

@@ -128,7 +128,8 @@ def well_formed(function: str, organizations: Sequence[str]) -> st.SearchStrateg
 
 steps = well_formed("step", (ALPHA, *HOSPITALS))
 epochs = well_formed("OpenKeyEpoch", HOSPITALS)
-mixed = st.lists(st.one_of(moves, moves, honest, steps, epochs), min_size=1, max_size=5)
+openings = well_formed("OpenRound", HOSPITALS)
+mixed = st.lists(st.one_of(moves, moves, honest, steps, epochs, openings), min_size=1, max_size=5)
 blocks = st.tuples(st.sampled_from(WAITS), st.one_of(mixed, mixed, honest.map(lambda one: [one])))
 stepped_blocks = st.tuples(blocks, steps).map(lambda pair: [pair[0], (0, [pair[1]])])
 histories = st.lists(stepped_blocks, min_size=12, max_size=24).map(
