@@ -60,7 +60,7 @@ class Contract:
         attribute, read_only = found
         method = getattr(self, attribute)
         try:
-            inspect.signature(method).bind(stub, *stub.arguments)
+            inspect.signature(method, follow_wrapped=False).bind(stub, *stub.arguments)
         except TypeError:
             raise ChaincodeError(f"{stub.function} doesn't take {len(stub.arguments)} arguments") from None
         answer = await method(ReadOnlyStub(stub) if read_only else stub, *stub.arguments)
