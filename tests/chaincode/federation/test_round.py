@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -239,7 +240,7 @@ def test_attestations_of_outsiders_do_not_count() -> None:
 @pytest.mark.parametrize("phase", list(RoundPhase))
 def test_each_write_belongs_to_one_phase(phase: RoundPhase) -> None:
     state = round_(phase)
-    writes = {
+    writes: dict[RoundPhase, Callable[[], None]] = {
         OPEN: lambda: round_writes.check_join(terms(), state, ALPHA, join(), NOW),
         SEALED: lambda: round_writes.check_anchor(terms(), state, anchor(), None, NOW),
         ANCHORED: lambda: round_writes.check_publication(terms(), state, publication(), NOW),
@@ -255,7 +256,7 @@ def test_each_write_belongs_to_one_phase(phase: RoundPhase) -> None:
 
 @pytest.mark.parametrize(("timestamp", "in_time"), [(DEADLINE, True), (DEADLINE + 1, False), (LATE, False)])
 def test_writes_are_in_time_up_to_the_deadline(timestamp: int, in_time: bool) -> None:
-    checks = [
+    checks: list[Callable[[], None]] = [
         lambda: round_writes.check_join(terms(), round_(OPEN), ALPHA, join(), timestamp),
         lambda: round_writes.check_anchor(terms(), round_(SEALED), anchor(), None, timestamp),
         lambda: round_writes.check_publication(terms(), round_(ANCHORED), publication(), timestamp),
