@@ -49,7 +49,7 @@ async def fresh_network(name: str, topology: Topology) -> Network:
 async def network() -> AsyncIterator[Network]:
     """Four hospitals, the regulator and the aggregator, with the federation contract; brought up once per run."""
     made = await fresh_network("network", packaged_topology(4))
-    await made.up(federation=True)
+    await made.up()
     yield made
     await made.stop()
 

@@ -82,7 +82,7 @@ class Network:
 
     # ---- the life of a network
 
-    async def up(self, progress: Progress = _silent, *, federation: bool = False) -> None:
+    async def up(self, progress: Progress = _silent, *, federation: bool = True) -> None:
         """Make the network and start it, deploy the federation contract and found the consortium.
 
         What was made before is kept: a network that was stopped is only started, and one that was interrupted goes on.

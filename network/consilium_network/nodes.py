@@ -233,7 +233,7 @@ def _gossip(address: str) -> dict[str, Any]:
         "orgLeader": True,
         # Peers of other organisations are strangers until the channel is joined; with the default of 25 s the first
         # endorsement across organisations would wait 6 to 11 s.
-        "reconnectInterval": "2s",
+        "reconnectInterval": "1s",
         "membershipTrackerInterval": "1s",
         "requestStateInfoInterval": "1s",
         "publishStateInfoInterval": "1s",
