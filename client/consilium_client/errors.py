@@ -49,3 +49,11 @@ class TermsMismatchError(ClientError):
 
 class ModelFileError(ClientError):
     """A model file that is missing, of another format, or doesn't have the hash it claims."""
+
+
+class AggregatorRefusalError(ClientError):
+    """An aggregator doesn't take a vector, or gives something else than it published."""
+
+
+class AggregatorUnavailableError(ClientError):
+    """No aggregator could be reached in time."""
