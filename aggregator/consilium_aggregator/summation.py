@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+from tenseal import sealapi
+
+from consilium_aggregator.errors import SummationError
 from consilium_proto.chunks import decode_update, encode_sum
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
 from consilium_proto.seal_streams import MemoryFile, SealContext
-from tenseal import sealapi
-
-from consilium_aggregator.errors import SummationError
 
 _adders = threading.local()
 

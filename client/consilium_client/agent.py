@@ -120,7 +120,9 @@ class Agent:
             await self._in_turn(study, view, lambda: self._open_round(study))
             return
         assert view is not None
-        log.info(duty.value, extra={"study": site.terms.study, "round": view.round.round, "attempt": view.round.attempt})
+        log.info(
+            duty.value, extra={"study": site.terms.study, "round": view.round.round, "attempt": view.round.attempt}
+        )
         if duty is Duty.JOIN:
             await rounds.join(site, view)
         elif duty is Duty.ANCHOR:
@@ -155,7 +157,10 @@ class Agent:
             now = await self._site.federation.read_study(self._site.terms.study)
             if now.head.round != study.head.round:
                 return
-            if view is not None and (await self._site.federation.read_round(view.round.study, view.round.round)).round != view.round:
+            if (
+                view is not None
+                and (await self._site.federation.read_round(view.round.study, view.round.round)).round != view.round
+            ):
                 return
         await submit()
 

@@ -11,11 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from consilium_proto.chunk_tree import encode_fields
-from consilium_proto.chunks import decode_sum, encode_update
-from consilium_proto.errors import WireError
-from consilium_proto.parameter_sets import ParameterSet
-from consilium_proto.seal_streams import MemoryFile, SealContext
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
@@ -23,6 +18,11 @@ from tenseal import sealapi
 
 from consilium_client.errors import EncryptionError
 from consilium_client.packing import check_slots
+from consilium_proto.chunk_tree import encode_fields
+from consilium_proto.chunks import decode_sum, encode_update
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import ParameterSet
+from consilium_proto.seal_streams import MemoryFile, SealContext
 
 KEY_SEED_SIZE = 64
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from consilium_client.agent import Agent
 from consilium_client.configuration import HospitalConfiguration
-from consilium_client.errors import ClientError, PolicyRefusalError
+from consilium_client.errors import PolicyRefusalError
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import Keystore, read_passphrase
 from consilium_client.policy import Policy, load_policy

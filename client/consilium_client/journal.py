@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from consilium_client.durable import write_durably
 from consilium_client.errors import JournalError
+from consilium_peers.durable import write_durably
 
 Parameters = npt.NDArray[np.float64]
 QuantisedUpdate = npt.NDArray[np.uint32]
@@ -70,7 +70,9 @@ class StudyJournal:
             return None
         parameters: Parameters = np.load(path, allow_pickle=False)
         if model_digest(parameters) != digest:
-            raise JournalError(f"{path} was changed: its digest is {model_digest(parameters)}; remove it to fetch it anew")
+            raise JournalError(
+                f"{path} was changed: its digest is {model_digest(parameters)}; remove it to fetch it anew"
+            )
         return parameters
 
     def release(self, number: int, document: dict[str, Any]) -> None:
@@ -114,7 +116,7 @@ class RoundJournal:
         if self.upload_begun():
             raise JournalError(f"{self.directory.name}: an upload has begun; this update is never encrypted again")
         count = 0
-        for count, chunk in enumerate(chunks, start=1):  # noqa: B007 - the last value is the number of chunks
+        for count, chunk in enumerate(chunks, start=1):
             write_durably(self._attempt(attempt) / f"chunk-{count - 1:08d}.bin", chunk)
         write_durably(self._attempt(attempt) / "complete", str(count).encode())
         return count

@@ -12,14 +12,14 @@ import hmac
 import secrets
 from collections.abc import Mapping
 
-from consilium_proto.chunk_tree import encode_fields
-from consilium_proto.records import KeyEpoch, WrappedKey
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from consilium_client.encryption import KEY_SEED_SIZE
 from consilium_client.errors import KeyEpochError
+from consilium_proto.chunk_tree import encode_fields
+from consilium_proto.records import KeyEpoch, WrappedKey
 
 _ENCAPSULATED_SIZE = 32
 _suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)

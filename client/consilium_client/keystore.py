@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from consilium_client.durable import write_durably
 from consilium_client.errors import KeystoreError
+from consilium_peers.durable import write_durably
 
 PASSPHRASE_VARIABLE = "CONSILIUM_PASSPHRASE"
 _NONCE_BYTES = 12

@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from consilium_proto.chunk_tree import VectorContext, encode_fields
-from consilium_proto.errors import WireError
-from consilium_proto.parameter_sets import PLAIN_BITS
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,6 +19,9 @@ from numpy.typing import NDArray
 
 from consilium_client.errors import MaskError
 from consilium_client.packing import check_slots
+from consilium_proto.chunk_tree import VectorContext, encode_fields
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import PLAIN_BITS
 
 # With fewer than two peers the sum minus one's own update is the other's.
 MIN_PEERS = 2

@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from consilium_client.configuration import HospitalConfiguration
-from consilium_client.durable import write_durably
 from consilium_client.errors import ModelFileError
 from consilium_client.journal import Parameters, StudyJournal, model_digest
 from consilium_client.study_file import load_study_file
+from consilium_peers.durable import write_durably
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
@@ -87,7 +87,9 @@ async def export_model(configuration: HospitalConfiguration, study: str, target:
         raise ModelFileError(f"no round of study {study} is final yet; see: consilium study status {study}")
     parameters = StudyJournal(configuration.state, study).load_model(view.head.model)
     if parameters is None:
-        raise ModelFileError(f"model {view.head.model} isn't in {configuration.state}; run the agent: consilium client run")
+        raise ModelFileError(
+            f"model {view.head.model} isn't in {configuration.state}; run the agent: consilium client run"
+        )
     terms = view.study.terms
     card = ModelCard(
         study=study,
@@ -126,14 +128,18 @@ def read_model(path: Path) -> ModelFile:
             raise ModelFileError(f"{path} has format {header.get('format')!r}; this release reads {FORMAT!r}")
         fields = json.loads(header["card"])
         steps = tuple(
-            LineageStep(**{**step, "participants": tuple(step["participants"]), "attested_by": tuple(step["attested_by"])})
+            LineageStep(
+                **{**step, "participants": tuple(step["participants"]), "attested_by": tuple(step["attested_by"])}
+            )
             for step in fields["lineage"]
         )
         card = ModelCard(**{**fields, "lineage": steps, "attested_by": tuple(fields["attested_by"])})
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} isn't a Consilium model: {error}") from None
     if model_digest(parameters) != card.model:
-        raise ModelFileError(f"{path} was changed: its parameters have digest {model_digest(parameters)}, not {card.model}")
+        raise ModelFileError(
+            f"{path} was changed: its parameters have digest {model_digest(parameters)}, not {card.model}"
+        )
     return ModelFile(card, parameters)
 
 
@@ -148,6 +154,8 @@ def predict(model: Path, study: Path, table: Path) -> list[str]:
     for name in ("code", "schema"):
         ours, theirs = getattr(file.terms, name), getattr(read.card, name)
         if ours != theirs:
-            raise ModelFileError(f"{study}: {name} {ours[:16]} isn't the one the model was trained with ({theirs[:16]})")
+            raise ModelFileError(
+                f"{study}: {name} {ours[:16]} isn't the one the model was trained with ({theirs[:16]})"
+            )
     scores = file.score(read.parameters, table)
     return ["row,score", *(f"{number},{score:.6f}" for number, score in enumerate(scores, start=1))]

@@ -97,7 +97,9 @@ async def catch_up(site: Site, study: StudyView) -> None:
         if view.round.phase is RoundPhase.FINAL and site.journal.load_model(_model(view.round)) is None:
             digest = await derive_model(site, study, view)
             if digest != view.round.model:
-                raise JournalError(f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}")
+                raise JournalError(
+                    f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}"
+                )
 
 
 def _model(state: Round) -> str:

@@ -7,11 +7,11 @@ chunk is zero; after decryption it must be zero again, which shows masks that di
 from __future__ import annotations
 
 import numpy as np
-from consilium_proto.errors import WireError
-from consilium_proto.parameter_sets import PLAIN_BITS, ParameterSet
 from numpy.typing import NDArray
 
 from consilium_client.errors import PackingError
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import PLAIN_BITS, ParameterSet
 
 
 def pack(values: NDArray[np.uint32], parameter_set: ParameterSet) -> NDArray[np.uint64]:

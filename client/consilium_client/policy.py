@@ -60,7 +60,9 @@ class Policy:
         if rule is None:
             raise PolicyRefusalError(f"the policy of {self.hospital} doesn't name study {terms.study!r}")
         if rule.purpose != terms.purpose:
-            raise PolicyRefusalError(f"study {terms.study} is for {terms.purpose!r}; the policy allows {rule.purpose!r}")
+            raise PolicyRefusalError(
+                f"study {terms.study} is for {terms.purpose!r}; the policy allows {rule.purpose!r}"
+            )
         if terms.code not in rule.code:
             raise PolicyRefusalError(f"study {terms.study} runs code {terms.code}, which the policy doesn't name")
         _check_privacy(rule, terms)

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from consilium_proto.errors import WireError
-from consilium_proto.parameter_sets import ParameterSet
 from numpy.typing import NDArray
 
 from consilium_client.errors import QuantisationError
+from consilium_proto.errors import WireError
+from consilium_proto.parameter_sets import ParameterSet
 
 # Elements worked on at once, so that intermediate arrays stay small.
 _BLOCK = 1 << 18

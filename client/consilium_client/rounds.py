@@ -13,8 +13,8 @@ from collections.abc import Awaitable
 
 from consilium_client.errors import PolicyRefusalError
 from consilium_client.journal import QuantisedUpdate, RoundJournal
-from consilium_client.models import derive_model, epoch_cipher
 from consilium_client.masks import mask_slots
+from consilium_client.models import derive_model, epoch_cipher
 from consilium_client.packing import pack
 from consilium_client.policy import check_budget, check_cohort
 from consilium_client.quantise import quantise

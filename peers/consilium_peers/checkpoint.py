@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from consilium_peers.durable import write_durably
 from consilium_peers.errors import CheckpointError
 
 
@@ -40,10 +40,4 @@ class FileCheckpoint:
 
     def record(self, block: int, tx_id: str) -> None:
         """Note durably that everything up to this transaction was handled."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        with aside.open("w") as file:
-            json.dump({"block": block, "tx_id": tx_id}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._path)
+        write_durably(self._path, json.dumps({"block": block, "tx_id": tx_id}).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from consilium_peers.gateway import Contract, SubmitResult
 from consilium_proto import canonical
 from consilium_proto.canonical import Record
 from consilium_proto.records import (
@@ -25,8 +26,6 @@ from consilium_proto.records import (
     StudyTerms,
     StudyView,
 )
-
-from consilium_peers.gateway import Contract, SubmitResult
 
 R = TypeVar("R", bound=Record)
 

@@ -67,7 +67,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from consilium_client.logs import log_as_json
+    from consilium_peers.logs import log_as_json
 
     log_as_json()
     configuration = load_configuration(arguments.config)

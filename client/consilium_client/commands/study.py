@@ -67,7 +67,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _with_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--profile", type=Path, required=True, help="whose identity asks: a profile of your organisation")
+    parser.add_argument(
+        "--profile", type=Path, required=True, help="whose identity asks: a profile of your organisation"
+    )
 
 
 @asynccontextmanager
@@ -168,7 +170,9 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document, indent=2))
         return 0
-    print(f"study {document['study']}: {document['phase']}, {document['final_rounds']} of {document['rounds']} rounds final")
+    print(
+        f"study {document['study']}: {document['phase']}, {document['final_rounds']} of {document['rounds']} rounds final"
+    )
     print(f"approved by {', '.join(view.approvals) or 'nobody yet'}")
     print(f"model {document['model']}")
     if newest is not None:
