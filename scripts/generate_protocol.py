@@ -1,7 +1,7 @@
 """Regenerate consilium_proto/generated from proto/consilium/v1/*.proto.
 
-    python scripts/generate_protocol.py            rewrite the modules
-    python scripts/generate_protocol.py --check    exit 1 when they differ from what would be written
+python scripts/generate_protocol.py            rewrite the modules
+python scripts/generate_protocol.py --check    exit 1 when they differ from what would be written
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def main() -> None:
             path for path in fresh if not filecmp.cmp(Path(scratch) / path, PROTO / path, shallow=False)
         ]
     if differing:
-        raise SystemExit(f"generated modules differ, run scripts/generate_protocol.py: {', '.join(map(str, differing))}")
+        raise SystemExit(
+            f"generated modules differ, run scripts/generate_protocol.py: {', '.join(map(str, differing))}"
+        )
 
 
 if __name__ == "__main__":

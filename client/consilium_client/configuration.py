@@ -1,4 +1,4 @@
-"""A hospital's configuration file: where its profile, table, policy, state and studies lie. Paths are relative to it."""
+"""A hospital's configuration file: where its profile, table, policy, state and studies lie. Paths are relative."""
 
 from __future__ import annotations
 

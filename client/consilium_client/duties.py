@@ -28,7 +28,7 @@ class Duty(Enum):
 
 @dataclass(frozen=True)
 class Situation:
-    """What the decision rests on. `now` is in milliseconds since 1970; `uploaded` is the round and attempt last sent."""
+    """What the decision rests on: `now` in milliseconds since 1970, `uploaded` the round and attempt last sent."""
 
     study: StudyView
     round: RoundView | None

@@ -57,3 +57,15 @@ class AggregatorRefusalError(ClientError):
 
 class AggregatorUnavailableError(ClientError):
     """No aggregator could be reached in time."""
+
+
+class TableError(ClientError):
+    """A table that doesn't follow the study's schema; the message names file, line, column and value."""
+
+
+class TaskError(ClientError):
+    """A training task that can't be loaded or trained."""
+
+
+class PrivacyError(ClientError):
+    """A training that can't be made private, or would cost more than its budget."""

@@ -33,7 +33,7 @@ _MODEL_DOMAIN = b"consilium model v1\0"
 
 
 def model_digest(parameters: Parameters) -> str:
-    """Return the SHA-256 that names a model: over a domain tag, the count and the parameters as little-endian float64."""
+    """Return the SHA-256 that names a model: over a tag, the count and the parameters as little-endian float64."""
     raw = np.ascontiguousarray(parameters, dtype="<f8")
     return hashlib.sha256(_MODEL_DOMAIN + len(raw).to_bytes(8, "little") + raw.tobytes()).hexdigest()
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from consilium_client.errors import KeystoreError
 from consilium_peers.durable import write_durably
 
-PASSPHRASE_VARIABLE = "CONSILIUM_PASSPHRASE"
+PASSPHRASE_VARIABLE = "CONSILIUM_PASSPHRASE"  # noqa: S105 - the name of a variable
 _NONCE_BYTES = 12
 _SALT_BYTES = 16
 _SHORTEST_PASSPHRASE = 12

@@ -70,7 +70,7 @@ class Policy:
 
 
 def check_cohort(rule: StudyRule, hospitals: tuple[str, ...]) -> None:
-    """Refuse a set of hospitals that is too small or lacks a required partner (sets shrink: asked before every anchor)."""
+    """Refuse a set of hospitals that is too small or lacks a required partner: before each anchor."""
     if len(hospitals) < rule.minimum_hospitals:
         raise PolicyRefusalError(f"{len(hospitals)} hospitals take part; the policy asks for {rule.minimum_hospitals}")
     absent = sorted(rule.required_partners - set(hospitals))

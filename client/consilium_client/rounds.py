@@ -1,8 +1,8 @@
 """A hospital's part in a round: join, anchor, upload, attest.
 
-The way of a value: rows → weighted update → integers → masked integers → ciphertext chunks → root on the ledger → store,
-and back: summed chunks → integers → next model → attested digest. What a step needs lies on disk before the ledger hears
-of it, so every action may be cut off at any point and called again.
+The way of a value: rows → weighted update → integers → masked integers → ciphertext chunks → root on the ledger →
+store, and back: summed chunks → integers → next model → attested digest. What a step needs lies on disk before the
+ledger hears of it, so every action may be cut off at any point and called again.
 """
 
 from __future__ import annotations
@@ -96,9 +96,10 @@ def check_same_set(site: Site, state: Round) -> None:
         if uploaded is None or int(earlier.directory.name) == state.round or uploaded["base"] != state.base:
             continue
         if set(uploaded["participants"]) != set(state.participants):
+            earlier_set, this_set = ", ".join(uploaded["participants"]), ", ".join(state.participants)
             raise PolicyRefusalError(
-                f"an update for model {state.base[:12]} was uploaded with {', '.join(uploaded['participants'])}; without "
-                f"privacy noise it is never encrypted for another set ({', '.join(state.participants)})"
+                f"an update for model {state.base[:12]} went to an aggregator with {earlier_set}; without privacy noise "
+                f"it is never encrypted for another set ({this_set})"
             )
 
 

@@ -1,4 +1,4 @@
-"""Everything one hospital brings to one study: identity, table, task, budget, journal, ways to the ledger and the store."""
+"""Everything one hospital brings to one study: table, task, policy, journal, ways to ledger and aggregators."""
 
 from __future__ import annotations
 

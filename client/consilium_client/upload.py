@@ -81,7 +81,7 @@ class AggregatorClient:
             AggregatorRefusalError: the aggregator doesn't take the vector.
             AggregatorUnavailableError: none could be reached in time.
         """
-        digests = [await asyncio.to_thread(lambda path=path: chunk_digest(path.read_bytes())) for path in chunks]
+        digests = await asyncio.to_thread(lambda: [chunk_digest(path.read_bytes()) for path in chunks])
         sent = UploadReport(0, 0)
 
         async def once(stub: Any) -> UploadReport:
@@ -134,7 +134,7 @@ class AggregatorClient:
         while True:
             failure = ""
             for endpoint in endpoints:
-                stub = aggregator_pb2_grpc.AggregatorStub(self._channels[endpoint.address])
+                stub = aggregator_pb2_grpc.AggregatorStub(self._channels[endpoint.address])  # type: ignore[no-untyped-call]
                 try:
                     return await once(stub)
                 except grpc.aio.AioRpcError as error:

@@ -68,7 +68,9 @@ def _register(role: Role, name: str, parser: argparse.ArgumentParser) -> None:
         if error.name and error.name.startswith("consilium_"):
             raise
         extra = f"consilium[{role.extra}]" if role.extra else "consilium"
-        raise SystemExit(f"error: 'consilium {name}' needs {error.name}, which isn't installed: pip install '{extra}'") from None
+        raise SystemExit(
+            f"error: 'consilium {name}' needs {error.name}, which isn't installed: pip install '{extra}'"
+        ) from None
     module.register(parser)
 
 

@@ -28,7 +28,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        cells = [cell.ljust(width) if n == 0 else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
@@ -136,7 +139,9 @@ def _plots(result: Result) -> list[str]:
 
     def auc(axes: Axes) -> None:
         _lines(result, lambda entry, name: entry["auc"]["hospitals"][name])(axes)
-        axes.plot(numbers, [entry["auc"]["overall"] for entry in result["rounds"]], color="black", lw=2, label="overall")
+        axes.plot(
+            numbers, [entry["auc"]["overall"] for entry in result["rounds"]], color="black", lw=2, label="overall"
+        )
 
     def durations(axes: Axes) -> None:
         bottom = [0.0] * len(numbers)

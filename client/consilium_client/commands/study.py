@@ -170,9 +170,8 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document, indent=2))
         return 0
-    print(
-        f"study {document['study']}: {document['phase']}, {document['final_rounds']} of {document['rounds']} rounds final"
-    )
+    progress = f"{document['final_rounds']} of {document['rounds']} rounds final"
+    print(f"study {document['study']}: {document['phase']}, {progress}")
     print(f"approved by {', '.join(view.approvals) or 'nobody yet'}")
     print(f"model {document['model']}")
     if newest is not None:

@@ -1,0 +1,1 @@
+"""Training on a hospital's own rows: tasks, plain and private training, accounting, evaluation."""

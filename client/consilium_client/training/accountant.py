@@ -1,0 +1,128 @@
+"""One privacy accountant per data set, over all rounds and studies, on disk: Rényi differential privacy.
+
+Orders are integers, as in the ledger's own arithmetic. A round is reserved before it is trained and counts from then
+on; it is released again only when the ledger says that nothing of it was uploaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from opacus.accountants.analysis import rdp
+
+from consilium_client.errors import PrivacyError
+from consilium_peers.durable import write_durably
+from consilium_proto.records import PrivacyEntry, PrivacyTerms
+
+ORDERS = (*range(2, 65), 80, 96, 128, 192, 256)
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one round costs: steps of the sampled Gaussian mechanism, all integers."""
+
+    sample_rate_numerator: int
+    sample_rate_denominator: int
+    noise_multiplier_milli: int
+    clip_milli: int
+    steps: int
+
+    def rdp(self) -> list[float]:
+        """Return the Rényi divergence at each of `ORDERS`."""
+        values = rdp.compute_rdp(
+            q=self.sample_rate_numerator / self.sample_rate_denominator,
+            noise_multiplier=self.noise_multiplier_milli / 1000,
+            steps=self.steps,
+            orders=list(ORDERS),
+        )
+        return [float(value) for value in values]
+
+
+def epsilon_micro(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
+    """Return the epsilon of all costs together at the terms' delta, in millionths, rounded up."""
+    total = [0.0] * len(ORDERS)
+    for cost in costs:
+        total = [sum(pair) for pair in zip(total, cost.rdp(), strict=True)]
+    if not any(total):
+        return 0
+    delta = terms.delta_numerator / terms.delta_denominator
+    epsilon, _ = rdp.get_privacy_spent(orders=list(ORDERS), rdp=total, delta=delta)
+    return math.ceil(float(epsilon) * MICRO)
+
+
+class Accountant:
+    """The account of one data set; its file lies in the hospital's state."""
+
+    def __init__(self, path: Path, data_set: str) -> None:
+        self._path = path
+        self._data_set = data_set
+        self._costs: dict[str, Cost] = {}
+        if path.exists():
+            try:
+                document = json.loads(path.read_text())
+                self._costs = {key: Cost(**fields) for key, fields in document["rounds"].items()}
+            except (ValueError, KeyError, TypeError):
+                raise PrivacyError(f"{path} isn't an account; remove it to rebuild it from the ledger") from None
+
+    @property
+    def on_disk(self) -> bool:
+        """True when the account was kept; a lost one has to be rebuilt from the ledger."""
+        return self._path.exists()
+
+    def epsilon_micro(self, terms: PrivacyTerms, extra: Iterable[Cost] = ()) -> int:
+        """Return what is spent, with `extra` on top, at the terms' delta."""
+        return epsilon_micro([*self._costs.values(), *extra], terms)
+
+    def reserve(self, study: str, round_number: int, cost: Cost, terms: PrivacyTerms) -> PrivacyEntry:
+        """Count a round before it is trained, once however often it is asked for, and return its entry.
+
+        Raises:
+            PrivacyError: the account would exceed the study's budget.
+        """
+        key = _key(study, round_number)
+        others = [held for name, held in self._costs.items() if name != key]
+        before, after = epsilon_micro(others, terms), epsilon_micro([*others, cost], terms)
+        if after > terms.epsilon_budget_micro:
+            raise PrivacyError(
+                f"round {round_number} of {study} would raise epsilon to {after / MICRO:.6f}; "
+                f"the study's budget is {terms.epsilon_budget_micro / MICRO:.6f}"
+            )
+        self._costs[key] = cost
+        self._save()
+        return PrivacyEntry(
+            data_set=self._data_set,
+            delta_numerator=terms.delta_numerator,
+            delta_denominator=terms.delta_denominator,
+            epsilon_before_micro=before,
+            epsilon_after_micro=after,
+            **asdict(cost),
+        )
+
+    def release(self, study: str, round_number: int) -> None:
+        """Take a round back of which nothing was uploaded."""
+        if self._costs.pop(_key(study, round_number), None) is not None:
+            self._save()
+
+    def restore(self, study: str, round_number: int, entry: PrivacyEntry) -> None:
+        """Count a round from its entry on the ledger."""
+        self._costs[_key(study, round_number)] = Cost(
+            entry.sample_rate_numerator,
+            entry.sample_rate_denominator,
+            entry.noise_multiplier_milli,
+            entry.clip_milli,
+            entry.steps,
+        )
+        self._save()
+
+    def _save(self) -> None:
+        document = {"data_set": self._data_set, "rounds": {key: asdict(cost) for key, cost in self._costs.items()}}
+        write_durably(self._path, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _key(study: str, round_number: int) -> str:
+    return f"{study}/{round_number}"

@@ -1,0 +1,133 @@
+"""A hospital's rows in one study: trains on them, accounts for it, judges models by the rows held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from consilium_client.configuration import HospitalConfiguration
+from consilium_client.data import Split, data_set_digest, read_table, split
+from consilium_client.journal import Parameters
+from consilium_client.study_file import StudyFile
+from consilium_client.training.accountant import Accountant, Cost
+from consilium_client.training.evaluation import Evaluation, evaluate
+from consilium_client.training.plain import train_plain
+from consilium_client.training.private import sampled_steps, train_private
+from consilium_proto.records import PrivacyEntry, PrivacyTerms, RoundPhase, RoundView
+
+
+@dataclass(frozen=True)
+class TrainedUpdate:
+    """A round's result: update times samples over the largest sample cap, float64[P], and its privacy entry."""
+
+    weighted_update: Parameters
+    privacy: PrivacyEntry | None
+
+
+class TrainingSite:
+    """One hospital's table in one study."""
+
+    def __init__(self, study: StudyFile, hospital: str, rows: Split, accountant: Accountant) -> None:
+        self._study = study
+        self._hospital = hospital
+        self._rows = rows
+        self._accountant = accountant
+
+    @classmethod
+    def open(cls, configuration: HospitalConfiguration, study: StudyFile, hospital: str) -> TrainingSite:
+        """Read the hospital's table and account.
+
+        Raises:
+            TableError: the table doesn't follow the schema.
+            PrivacyError: the account can't be read.
+        """
+        rows = split(read_table(configuration.table, study.table), hospital, study.seed, study.held_out)
+        data_set = data_set_digest(hospital, configuration.data_set)
+        accountant = Accountant(account_path(configuration.state, data_set), data_set)
+        return cls(study, hospital, rows, accountant)
+
+    @property
+    def samples(self) -> int:
+        """How many rows count: the training rows, at most the cap that the study grants the hospital."""
+        return min(len(self._rows.training), self._cap)
+
+    @property
+    def _cap(self) -> int:
+        return next(p.sample_cap for p in self._study.terms.participants if p.hospital == self._hospital)
+
+    @property
+    def rows(self) -> Split:
+        """The hospital's rows."""
+        return self._rows
+
+    def projected_epsilon_micro(self, rounds: int = 1) -> int | None:
+        """Return epsilon after so many further rounds, in millionths; None without privacy noise."""
+        privacy = self._study.terms.privacy
+        if privacy is None:
+            return None
+        return self._accountant.epsilon_micro(privacy, [self._cost(privacy)] * rounds)
+
+    def train(self, base: Parameters, round_number: int) -> TrainedUpdate:
+        """Train one round from `base`, float64[P].
+
+        Raises:
+            PrivacyError: the round would exceed the study's budget, or the task can't be trained privately.
+        """
+        terms, task = self._study.terms, self._study.task
+        entry = None
+        if terms.privacy is None:
+            seed = f"{self._study.seed}/{self._hospital}/{round_number}"
+            trained = train_plain(task, self._rows.training, base, seed=seed)
+        else:
+            entry = self._accountant.reserve(terms.study, round_number, self._cost(terms.privacy), terms.privacy)
+            trained = train_private(
+                task,
+                self._rows.training,
+                base,
+                noise_multiplier=terms.privacy.noise_multiplier_milli / 1000,
+                clip=terms.privacy.clip_milli / 1000,
+            )
+        largest = max(participant.sample_cap for participant in terms.participants)
+        weight = np.float64(self.samples) / np.float64(largest)
+        return TrainedUpdate((trained - base) * weight, entry)
+
+    def settle(self, view: RoundView, hospital: str) -> int | None:
+        """Take a decided round's cost back if nothing of it was uploaded; return what is spent, in millionths."""
+        privacy, state = self._study.terms.privacy, view.round
+        if privacy is None:
+            return None
+        if not counts_as_spent(view, hospital):
+            self._accountant.release(state.study, state.round)
+        return self._accountant.epsilon_micro(privacy)
+
+    def restore(self, views: list[RoundView]) -> None:
+        """Rebuild a lost account from the ledger's rounds; an account that was kept is left alone."""
+        if self._accountant.on_disk:
+            return
+        for view in views:
+            for anchored in view.anchors:
+                mine = anchored.hospital == self._hospital and anchored.anchor.privacy is not None
+                if mine and counts_as_spent(view, self._hospital):
+                    assert anchored.anchor.privacy is not None
+                    self._accountant.restore(view.round.study, view.round.round, anchored.anchor.privacy)
+
+    def evaluate(self, parameters: Parameters) -> Evaluation:
+        """Judge a model on the held-out rows."""
+        return evaluate(self._study.task, parameters, self._rows.held_out)
+
+    def _cost(self, privacy: PrivacyTerms) -> Cost:
+        task = self._study.task
+        steps = sampled_steps(task, len(self._rows.training))
+        return Cost(1, steps, privacy.noise_multiplier_milli, privacy.clip_milli, task.epochs * steps)
+
+
+def account_path(state: Path, data_set: str) -> Path:
+    """Where the account of a data set lies."""
+    return state / "privacy" / f"{data_set[:16]}.json"
+
+
+def counts_as_spent(view: RoundView, hospital: str) -> bool:
+    """An entry counts unless its round ended before ANCHORED or dropped the hospital (it may have been uploaded)."""
+    return hospital in view.round.participants and view.round.ended_in not in (RoundPhase.OPEN, RoundPhase.SEALED)
