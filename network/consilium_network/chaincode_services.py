@@ -57,7 +57,11 @@ async def deploy(topology: Topology, folder: NetworkFolder, source: ChaincodeSou
         )
     )
     if sequence == 0:
-        await lifecycle.commit(first, source.name, wanted, [each.msp_id for each in topology.hospitals])
+        hospitals = [each.msp_id for each in topology.hospitals]
+        await asyncio.gather(
+            *(lifecycle.wait_until_approved(admin, source.name, wanted, hospitals) for admin in admins.values())
+        )
+        await lifecycle.commit(first, source.name, wanted, hospitals)
     await asyncio.gather(*(lifecycle.wait_until_usable(admin, source.name, wanted) for admin in admins.values()))
 
 

@@ -48,7 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     _command(commands, "start", _start, "start a network that was stopped")
     down = _command(commands, "down", _down, "stop the network and delete its folder: ledger, keys and all")
     down.add_argument("--yes", action="store_true", help="don't ask")
-    status = _command(commands, "status", _status, "tell of every process how it is")
+    status = _command(commands, "status", _status, "tell of every process how it is; exit code 1 when one isn't up")
     status.add_argument("--json", action="store_true", help="as JSON, for programs")
     _command(commands, "programs", _programs, "find or build Fabric's programs and print which", directory=False)
 
@@ -133,7 +133,7 @@ async def _status(arguments: argparse.Namespace) -> int:
         print(msgspec.json.format(msgspec.json.encode(statuses)).decode())
     else:
         print(status_table(statuses, datetime.datetime.now(datetime.UTC)))
-    return 0 if all(each.running for each in statuses) else 1
+    return 0 if all(each.listening for each in statuses) else 1
 
 
 def _existing(arguments: argparse.Namespace) -> Network:

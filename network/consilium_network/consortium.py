@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from consilium_peers.errors import GatewayError, PeersError
+from consilium_network.errors import ConsortiumError
+from consilium_network.layout import NetworkFolder
+from consilium_network.topology import Topology
+from consilium_peers.errors import EndorseError, GatewayError, PeersError
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
 from consilium_proto.records import Consortium
 from consilium_proto.refusals import RefusalCode
 
-from consilium_network.errors import ConsortiumError
-from consilium_network.layout import NetworkFolder
-from consilium_network.topology import Topology
+_ENACT_SECONDS = 20.0
+_PAUSE_SECONDS = 0.2
 
 
 def first_consortium(topology: Topology) -> Consortium:
@@ -38,10 +40,24 @@ async def found_consortium(topology: Topology, folder: NetworkFolder) -> None:
         if await _enacted(admins[0]):
             return
         await asyncio.gather(*(_approve(admin, consortium) for admin in admins))
-        async with Gateway.connect(Profile.load(admins[0])) as gateway:
-            await Federation(gateway.network().contract()).enact_consortium(consortium)
+        await _enact(admins[0], consortium)
     except PeersError as error:
         raise ConsortiumError(f"the consortium can't be founded: {error}") from None
+
+
+async def _enact(admin: Path, consortium: Consortium) -> None:
+    """Enact; again while some endorsers haven't the last approval's block yet and so answer differently."""
+    deadline = asyncio.get_running_loop().time() + _ENACT_SECONDS
+    async with Gateway.connect(Profile.load(admin)) as gateway:
+        while True:
+            try:
+                await Federation(gateway.network().contract()).enact_consortium(consortium)
+            except EndorseError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
 
 async def _enacted(admin: Path) -> bool:

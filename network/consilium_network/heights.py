@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 BEHIND_SECONDS = 20.0
 SILENT_SECONDS = 30.0
+# One block doesn't count: a restarted orderer learns of the block that it missed only from the next one, because
+# SmartBFT's heartbeats carry the number of the block in progress. Restarting it again wouldn't help.
+BEARABLE_BLOCKS = 1
 
 
 @dataclass
@@ -32,7 +35,8 @@ class HeightWatch:
         """Take in the heights seen at `now` (seconds, any monotonic clock) and return whom to restart, and why.
 
         `heights` has the running nodes only; None means that a node didn't answer. `best` is the greatest height
-        anywhere. A node that is behind is restarted when its height hasn't moved for `behind_seconds`.
+        anywhere. A node that is more than one block behind is restarted when its height hasn't moved for
+        `behind_seconds`.
         """
         for gone in set(self._seen) - set(heights):
             del self._seen[gone]
@@ -51,7 +55,7 @@ class HeightWatch:
                 return f"did not answer for {self.silent_seconds:.0f} seconds"
             return None
         seen.answered = now
-        if height != seen.height or height >= best:
+        if height != seen.height or height >= best - BEARABLE_BLOCKS:
             seen.height, seen.progressed = height, now
         elif now - seen.progressed >= self.behind_seconds:
             return f"stayed at block {height} for {self.behind_seconds:.0f} seconds while others have {best}"

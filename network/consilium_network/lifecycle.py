@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from consilium_peers.errors import GatewayError, PeersError
-from consilium_peers.gateway import Gateway
-from consilium_peers.profile import Profile
 from fabric_protos.peer import policy_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from consilium_network.chaincode_package import Package
 from consilium_network.errors import LifecycleError
 from consilium_network.peer_administration import call_own_peer
+from consilium_peers.errors import PeersError
+from consilium_peers.gateway import Gateway
+from consilium_peers.profile import Profile
 
 LIFECYCLE = "_lifecycle"
 VERSION = "1"
 _ENDORSEMENT = "/Channel/Application/Endorsement"
+_WAIT_SECONDS = 30.0
 _INSTALLED = "already successfully installed"
 
 
@@ -42,16 +43,14 @@ async def install(admin: Path, package: Package) -> None:
 
 
 async def committed_sequence(admin: Path, name: str) -> int:
-    """Return the sequence of the chaincode's definition on the channel; 0 when there is none."""
+    """Return the sequence of the chaincode's definition, as the admin's own peer knows it; 0 when there is none."""
     argument = lifecycle_pb2.QueryChaincodeDefinitionArgs(name=name).SerializeToString()
-    profile = Profile.load(admin)
-    async with Gateway.connect(profile) as gateway:
-        try:
-            answer = await gateway.network().contract(LIFECYCLE).evaluate("QueryChaincodeDefinition", argument)
-        except GatewayError as error:
-            if "is not defined" in str(error):
-                return 0
-            raise LifecycleError(f"can't read the definition of {name}: {error}") from None
+    try:
+        answer = await _query(admin, "QueryChaincodeDefinition", argument)
+    except LifecycleError as error:
+        if "is not defined" in str(error):
+            return 0
+        raise
     return int(lifecycle_pb2.QueryChaincodeDefinitionResult.FromString(answer).sequence)
 
 
@@ -81,13 +80,40 @@ async def commit(admin: Path, name: str, sequence: int, hospitals: Sequence[str]
     await _submit(admin, "CommitChaincodeDefinition", argument, hospitals, "can't commit")
 
 
-async def wait_until_usable(admin: Path, name: str, sequence: int, timeout_seconds: float = 30.0) -> None:
+async def wait_until_approved(admin: Path, name: str, sequence: int, hospitals: Sequence[str]) -> None:
+    """Wait until the admin's own peer knows that all `hospitals` (MSP ids) approved.
+
+    Peers endorse a commit by what they know, and a peer that is a block behind would give another answer.
+    """
+    argument = _definition(lifecycle_pb2.CheckCommitReadinessArgs, name, sequence).SerializeToString()
+
+    async def approved() -> bool:
+        answer = await _query(admin, "CheckCommitReadiness", argument)
+        approvals = lifecycle_pb2.CheckCommitReadinessResult.FromString(answer).approvals
+        return all(approvals.get(each, False) for each in hospitals)
+
+    await _until(approved, f"not all approvals of {name} arrived at the own peer of {admin.parent.parent.name}")
+
+
+async def wait_until_usable(admin: Path, name: str, sequence: int) -> None:
     """Wait until the admin's own peer knows the committed definition."""
-    deadline = asyncio.get_running_loop().time() + timeout_seconds
-    while await committed_sequence(admin, name) < sequence:
+
+    async def usable() -> bool:
+        return await committed_sequence(admin, name) >= sequence
+
+    await _until(usable, f"{name} did not arrive at the own peer of {admin.parent.parent.name}")
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], failure: str) -> None:
+    deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+    while not await condition():
         if asyncio.get_running_loop().time() > deadline:
-            raise LifecycleError(f"{name} is not on the channel after {timeout_seconds:.0f} seconds")
+            raise LifecycleError(f"{failure} within {_WAIT_SECONDS:.0f} seconds")
         await asyncio.sleep(0.1)
+
+
+async def _query(admin: Path, function: str, argument: bytes) -> bytes:
+    return await call_own_peer(admin, LIFECYCLE, function, argument, error=LifecycleError, in_channel=True)
 
 
 def _definition(kind: Any, name: str, sequence: int, **more: Any) -> Any:

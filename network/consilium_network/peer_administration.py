@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from consilium_network.errors import NetworkError
 from consilium_peers.endorser import process_proposal
 from consilium_peers.errors import PeersError
 from consilium_peers.profile import Profile
-
-from consilium_network.errors import NetworkError
 
 _TIMEOUT_SECONDS = 60.0
 
 
 async def call_own_peer(
-    admin: Path, chaincode: str, function: str, argument: bytes, *, error: type[NetworkError]
+    admin: Path, chaincode: str, function: str, argument: bytes, *, error: type[NetworkError], in_channel: bool = False
 ) -> bytes:
     """Call a system chaincode, by an admin's profile, at the admin's own peer and return its payload.
+
+    With `in_channel` it answers from what this very peer knows of the profile's channel.
 
     Raises:
         error: the peer doesn't answer within a minute, or refuses. The message has the peer's words.
@@ -29,6 +30,7 @@ async def call_own_peer(
             profile.tls,
             chaincode,
             [function.encode(), argument],
+            channel=profile.channel if in_channel else "",
             timeout=_TIMEOUT_SECONDS,
         )
     except PeersError as failure:

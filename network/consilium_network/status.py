@@ -25,6 +25,7 @@ EXPIRY_WARNING = datetime.timedelta(days=30)
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One process of the network.
 
+    `listening`: it runs and has opened all its ports, so it has finished starting.
     `height` is the number of blocks (None: not running, not answering, or a chaincode service, which has none).
     `running_since` and `certificate_expires` are in UTC; the latter is the first of its certificates to expire.
     """
@@ -33,6 +34,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     kind: NodeKind
     running: bool
+    listening: bool
     pid: int | None
     addresses: tuple[str, ...]
     height: int | None
@@ -59,6 +61,7 @@ async def network_status(topology: Topology, folder: NetworkFolder) -> list[Node
             organization=specification.organization,
             kind=specification.kind,
             running=running,
+            listening=running and all(supervision.is_listening(each) for each in specification.addresses),
             pid=process.pid if running else None,
             addresses=specification.addresses,
             height=metrics.height if metrics else None,
@@ -91,11 +94,16 @@ def status_table(statuses: list[NodeStatus], now: datetime.datetime) -> str:
     for each in statuses:
         expires = f"{each.certificate_expires:%Y-%m-%d}" + _expiry_note(each.certificate_expires - now)
         height = "-" if each.height is None else str(each.height)
-        running = f"process {each.pid}" if each.running else "no"
-        rows.append((each.name, running, height, str(each.restarts), expires, each.last_error or "-"))
+        rows.append((each.name, _running(each), height, str(each.restarts), expires, each.last_error or "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     lines = ["  ".join([*(text.ljust(w) for text, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
     return "\n".join(lines)
+
+
+def _running(each: NodeStatus) -> str:
+    if not each.running:
+        return "no"
+    return f"process {each.pid}" if each.listening else f"starting ({each.pid})"
 
 
 def _expiry_note(left: datetime.timedelta) -> str:

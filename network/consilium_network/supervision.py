@@ -124,7 +124,7 @@ def check_ports_free(specifications: Iterable[NodeSpecification]) -> None:
     for specification in specifications:
         for address in specification.addresses:
             try:
-                taken = _is_listening(address)
+                taken = is_listening(address)
             except OSError as error:
                 raise PortInUseError(
                     f"{specification.name} can't listen on {address}: {error.strerror}; check the topology's host"
@@ -147,12 +147,12 @@ async def wait_until_listening(
     deadline = time.monotonic() + timeout_seconds
     for specification in specifications:
         for address in specification.addresses:
-            while not _is_listening(address):
+            while not is_listening(address):
                 _check_hope(folder, specification, deadline, timeout_seconds, address)
                 await asyncio.sleep(_POLL_SECONDS)
 
 
-def _is_listening(address: str) -> bool:
+def is_listening(address: str) -> bool:
     """Tell whether somebody listens there, without connecting: nodes log a connection without TLS as an error."""
     host, _, port = address.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

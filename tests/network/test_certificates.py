@@ -6,14 +6,15 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import NameOID
+
 from consilium_network.certificates import Authority, OrganizationalUnit, check_validity, expiry, read_certificate
 from consilium_network.errors import CertificateError
 from consilium_network.layout import KeyPair, NetworkFolder
 from consilium_network.organizations import certificates_of, create_monitor, create_organization, exchange_public_parts
 from consilium_network.topology import packaged_topology
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.x509.oid import NameOID
 
 HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
 

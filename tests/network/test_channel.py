@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from consilium_network.channel import administration_rule, channel_profile, endorsement_rule
 from consilium_network.layout import NetworkFolder
 from consilium_network.topology import packaged_topology

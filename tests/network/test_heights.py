@@ -26,9 +26,15 @@ def test_a_network_without_traffic_is_no_lag() -> None:
     watch = HeightWatch(behind_seconds=20)
     for second in range(0, 1000, 5):
         assert watch.observe(second, {"a": 5}, best=5) == {}
-    assert watch.observe(1000, {"a": 5}, best=6) == {}  # a block came a moment ago
-    assert watch.observe(1015, {"a": 5}, best=6) == {}
-    assert "a" in watch.observe(1016, {"a": 5}, best=6)
+    assert watch.observe(1000, {"a": 5}, best=7) == {}  # blocks came a moment ago
+    assert watch.observe(1014, {"a": 5}, best=7) == {}
+    assert "a" in watch.observe(1016, {"a": 5}, best=7)
+
+
+def test_one_missing_block_is_no_reason_to_restart() -> None:
+    watch = HeightWatch(behind_seconds=20)
+    for second in range(0, 600, 5):
+        assert watch.observe(second, {"a": 5}, best=6) == {}
 
 
 def test_a_silent_node_is_restarted_and_then_gets_its_time_anew() -> None:

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from consilium_network.errors import TopologyError
 from consilium_network.topology import (
     PORTS_PER_ORGANIZATION,
