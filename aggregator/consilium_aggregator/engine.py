@@ -1,146 +1,194 @@
-"""What turns events into sums: looks at the ledger, sums what has arrived, publishes the root.
+"""Drives aggregation by the ledger's events.
 
-Events only wake it up. What there is to do follows from ledger and store, so it may be killed anywhere, started again,
-or replaced by another aggregator with an empty store.
+An event only says that a study is worth looking at. What to do follows from the ledger and the store alone
+(level-triggered), so an event that is seen twice, late or never changes nothing, and a process that was killed
+anywhere goes on by looking at every study once. Events are read from a checkpoint all the same, so that none is missed
+for longer than it takes to connect; the checkpoint may lag behind, since repeats are harmless.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 
-from consilium_aggregator.admission import sum_context
-from consilium_aggregator.ledger import FederationCalls
-from consilium_aggregator.store import ContentStore
-from consilium_aggregator.summing import RoundSum
-from consilium_aggregator.vectors import Manifests, VectorName
-from consilium_peers.errors import GatewayError, PeersError
+from consilium_aggregator.errors import AggregatorError
+from consilium_aggregator.ledger import EventStream, Ledger
+from consilium_aggregator.open_rounds import OpenRounds
+from consilium_aggregator.retention import Retention
+from consilium_aggregator.round_sum import RoundSum
+from consilium_peers.checkpoint import FileCheckpoint
+from consilium_peers.errors import PeersError
 from consilium_peers.events import ChaincodeEvent
-from consilium_proto.chunk_tree import tree_root
-from consilium_proto.parameter_sets import parameter_set
-from consilium_proto.records import Publication, RoundPhase, RoundView, StudyPhase, StudyView
-from consilium_proto.refusals import RefusalCode
+from consilium_proto import canonical
+from consilium_proto.errors import WireError
+from consilium_proto.records import EventName, FederationEvent, Round, RoundPhase, RoundView
 
-log = logging.getLogger("consilium.aggregator")
+log = logging.getLogger("consilium.aggregator.engine")
 
-TICK_SECONDS = 1.0
-RETRY_SECONDS = 1.0
+# Looks at rounds in progress this often even when no event comes.
+TICK_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 10.0
+# The checkpoint is written at most this often.
+CHECKPOINT_SECONDS = 1.0
 
-EventSource = Callable[[], AsyncIterator[ChaincodeEvent]]
-# The round went on without this publication, or it is there already.
-_SETTLED = (RefusalCode.ALREADY_WRITTEN, RefusalCode.WRONG_PHASE, RefusalCode.DEADLINE_PASSED)
+_MOVES = {
+    EventName.UPDATES_ANCHORED.value,
+    EventName.SUM_AGGREGATED.value,
+    EventName.ROUND_FINAL.value,
+    EventName.ROUND_EXPIRED.value,
+    EventName.ROUND_VOID.value,
+}
 
 
 class Engine:
-    """Follows all active studies."""
+    """Keeps one sum going for every round that waits for one."""
 
     def __init__(
-        self, organization: str, channel: str, federation: FederationCalls, store: ContentStore, manifests: Manifests
+        self,
+        *,
+        ledger: Ledger,
+        events: EventStream,
+        checkpoint: FileCheckpoint,
+        rounds: OpenRounds,
+        retention: Retention,
+        organization: str,
+        executor: Executor,
     ) -> None:
+        self._ledger = ledger
+        self._events = events
+        self._checkpoint = checkpoint
+        self._rounds = rounds
+        self._retention = retention
         self._organization = organization
-        self._channel = channel
-        self._federation = federation
-        self._store = store
-        self._manifests = manifests
-        self._sums: dict[tuple[str, int, int], RoundSum] = {}
-        self._dropped: set[tuple[str, int]] = set()
+        self._executor = executor
+        self._due: set[str] = set()
         self._wake = asyncio.Event()
+        self._sums: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._settled: set[tuple[str, int]] = set()
 
-    def wake(self) -> None:
-        """Look again soon: something has arrived."""
+    async def run(self) -> None:
+        """Run until cancelled."""
+        listener = asyncio.create_task(self._listen())
+        try:
+            await self._look_at_all()
+            while True:
+                await self._look_at_due()
+                await self._wait()
+        finally:
+            tasks = [listener, *self._sums.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        wait = RETRY_SECONDS
+        while True:
+            recorded = 0.0
+            try:
+                async for event in self._events():
+                    wait = RETRY_SECONDS
+                    self._note(event)
+                    now = asyncio.get_running_loop().time()
+                    if now - recorded >= CHECKPOINT_SECONDS:
+                        await asyncio.to_thread(self._checkpoint.record, event.block, event.tx_id)
+                        recorded = now
+            except (PeersError, OSError) as error:
+                log.warning("events stopped; listening again", extra={"detail": str(error)})
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+
+    def _note(self, event: ChaincodeEvent) -> None:
+        if event.name not in _MOVES:
+            return
+        try:
+            about = canonical.decode(FederationEvent, event.payload)
+        except WireError as error:
+            log.warning("event not understood", extra={"tx_id": event.tx_id, "detail": str(error)})
+            return
+        self._due.add(about.study)
         self._wake.set()
 
-    async def run(self, events: EventSource, handled: Callable[[ChaincodeEvent], None]) -> None:
-        """Work until cancelled. `handled` is called for each event once it has been acted on."""
-        listener = asyncio.create_task(self._listen(events, handled))
-        try:
-            while True:
-                await self._look()
-                try:
-                    await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
-                except TimeoutError:
-                    continue
-                self._wake.clear()
-        finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
-
-    async def _listen(self, events: EventSource, handled: Callable[[ChaincodeEvent], None]) -> None:
+    async def _look_at_all(self) -> None:
+        wait = RETRY_SECONDS
         while True:
             try:
-                async for event in events():
-                    self._wake.set()
-                    handled(event)
+                self._due.update((await self._ledger.list_studies()).studies)
             except PeersError as error:
-                log.warning("events stopped; listening again", extra={"detail": str(error)})
-            await asyncio.sleep(RETRY_SECONDS)
+                log.warning("the ledger doesn't answer yet", extra={"detail": str(error)})
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+            else:
+                return
 
-    async def _look(self) -> None:
+    async def _look_at_due(self) -> None:
+        due, self._due = self._due, set()
+        for study in sorted(due):
+            try:
+                await self._look_at(study)
+            except (PeersError, AggregatorError) as error:
+                # Looked at again by the next tick.
+                self._due.add(study)
+                log.warning("not looked at", extra={"study": study, "detail": str(error)})
+
+    async def _wait(self) -> None:
         try:
-            studies = (await self._federation.list_studies()).studies
-            for name in studies:
-                study = await self._federation.read_study(name)
-                if study.study.phase is StudyPhase.ACTIVE and study.head.round:
-                    await self._look_at(study)
-        except PeersError as error:
-            log.warning("the ledger didn't answer; trying again", extra={"detail": str(error)})
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+        except TimeoutError:
+            self._due.update(study for study, _ in self._sums)
+        self._wake.clear()
 
-    async def _look_at(self, study: StudyView) -> None:
-        name = study.study.terms.study
-        view = await self._federation.read_round(name, study.head.round)
-        for number in range(max(1, study.head.round - 1), study.head.round):
-            self._drop_updates(name, number)
-        if view.round.phase is RoundPhase.ANCHORED:
-            await self._sum(study, view)
-        elif view.round.phase.decided:
-            self._drop_updates(name, view.round.round)
+    async def _look_at(self, study: str) -> None:
+        newest = (await self._ledger.read_study(study)).head.round
+        stored = await asyncio.to_thread(self._retention.rounds, study)
+        for number in sorted({newest, *stored, *self._rounds.rounds(study)} - {0}):
+            if (study, number) not in self._settled and number <= newest:
+                await self._look_at_round(await self._ledger.read_round(study, number))
 
-    async def _sum(self, study: StudyView, view: RoundView) -> None:
-        """Add what has arrived in an anchored round; publish when all is added."""
-        if any(entry.aggregator == self._organization for entry in view.publications):
-            return
-        state, terms = view.round, study.study.terms
-        parameters = parameter_set(terms.parameter_set)
-        key = (terms.study, state.round, state.attempt)
-        if key not in self._sums:
-            chunks = parameters.chunk_count(terms.parameters)
-            self._sums[key] = RoundSum(self._store, parameters, state.epoch, state.participants, chunks)
-            log.info("summing", extra={"study": terms.study, "round": state.round, "chunks": chunks})
-        for hospital in state.participants:
-            digests = self._manifests.find(VectorName(terms.study, state.round, state.attempt, hospital))
-            if digests is not None:
-                self._sums[key].announce(hospital, digests)
-        finished = await self._sums[key].add_what_is_there()
-        if finished is not None:
-            await self._publish(study, view, finished)
-            del self._sums[key]
-
-    async def _publish(self, study: StudyView, view: RoundView, digests: tuple[bytes, ...]) -> None:
-        """Store the sum's manifest, then publish its root: whoever reads the root can have the chunks."""
+    async def _look_at_round(self, view: RoundView) -> None:
         state = view.round
-        self._manifests.save(VectorName(state.study, state.round, state.attempt, self._organization), digests)
-        root = tree_root(sum_context(self._channel, study, view, self._organization), digests)
-        message = Publication(
-            study=state.study, round=state.round, attempt=state.attempt, root=root, chunks=len(digests)
-        )
-        try:
-            await self._federation.publish(message)
-        except GatewayError as error:
-            if error.refusal not in _SETTLED:
-                raise
-        log.info("published", extra={"study": state.study, "round": state.round, "root": root})
+        if state.phase.decided:
+            await self._settle(state)
+        elif self._wants_sum(state) and (state.study, state.round) not in self._sums:
+            await self._start(view)
 
-    def _drop_updates(self, study: str, number: int) -> None:
-        """Forget the hospitals' ciphertexts of a decided round; sums stay, for hospitals that catch up."""
-        if (study, number) in self._dropped:
-            return
-        for name in self._manifests.of_round(study, number):
-            if name.owner == self._organization:
-                continue
-            for digest in self._manifests.find(name) or ():
-                self._store.remove(digest)
-            self._manifests.forget(name)
-        self._sums = {key: kept for key, kept in self._sums.items() if key[:2] != (study, number)}
-        self._dropped.add((study, number))
+    def _wants_sum(self, state: Round) -> bool:
+        """In AGGREGATED only a sum of ours matters: hospitals may still have to fetch it."""
+        if state.phase is RoundPhase.AGGREGATED:
+            return state.publisher == self._organization
+        return state.phase is RoundPhase.ANCHORED
+
+    async def _start(self, view: RoundView) -> None:
+        key = (view.round.study, view.round.round)
+        session = await self._rounds.open(view)
+        log.info(
+            "round open",
+            extra={
+                "study": key[0],
+                "round": key[1],
+                "participants": len(session.participants),
+                "held": session.progress(),
+            },
+        )
+        task = asyncio.create_task(RoundSum(session, self._ledger, self._organization, self._executor).run())
+        self._sums[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
+
+    def _ended(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
+        """A sum that is done stays listed until its round is decided, so that it isn't begun again."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(
+                "sum failed", extra={"study": key[0], "round": key[1], "detail": f"{type(error).__name__}: {error}"}
+            )
+
+    async def _settle(self, decided: Round) -> None:
+        key = (decided.study, decided.round)
+        self._rounds.close(*key)
+        task = self._sums.pop(key, None)
+        if task is not None:
+            await asyncio.wait([task], timeout=RETRY_SECONDS)
+            task.cancel()
+        await asyncio.to_thread(self._retention.settle, decided)
+        self._settled.add(key)
+        log.info("round decided", extra={"study": key[0], "round": key[1], "phase": decided.phase.value})

@@ -1,107 +1,140 @@
-"""Runs an aggregator: the gRPC server with mutual TLS, and the engine beside it."""
+"""Runs an aggregator: the store, the engine, and the gRPC server with mutual TLS in front of them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from consilium_aggregator.admission import Admission
 from consilium_aggregator.callers import Callers
+from consilium_aggregator.configuration import AggregatorConfiguration
 from consilium_aggregator.engine import Engine
-from consilium_aggregator.errors import ServerError
-from consilium_aggregator.ledger import FederationCalls, LedgerReader
+from consilium_aggregator.errors import ConfigurationError, ServerError
+from consilium_aggregator.ledger import EventStream, Ledger
+from consilium_aggregator.open_rounds import OpenRounds
+from consilium_aggregator.published import PublishedSums
+from consilium_aggregator.retention import Retention
 from consilium_aggregator.service import AggregatorService
-from consilium_aggregator.store.files import FileStore
-from consilium_aggregator.vectors import Manifests
+from consilium_aggregator.store.folder import StoreFolder, open_store
 from consilium_peers.checkpoint import FileCheckpoint
-from consilium_peers.events import ChaincodeEvent
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
-from consilium_peers.profile import KeyPairFiles, Profile
+from consilium_peers.profile import Profile
 from consilium_proto.generated import aggregator_pb2_grpc
 
 log = logging.getLogger("consilium.aggregator")
 
-# A chunk is at most 64 KB and a manifest 32 bytes a chunk; this leaves room for models of half a billion parameters.
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-STOP_SECONDS = 3.0
+# A manifest of 900,000 digests fits. Chunks are far smaller; their size is checked one by one.
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+MAX_CALLS = 256
+STOP_SECONDS = 5.0
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
 ]
 
 
 @dataclass(frozen=True)
-class AggregatorParts:
-    """What an aggregator consists of, put together over one state folder."""
+class RunningAggregator:
+    """An aggregator that serves at `address`. `engine` ends only with the aggregator, or with a defect."""
 
-    store: FileStore
-    manifests: Manifests
-    engine: Engine
-    service: AggregatorService
-    callers: Callers
-
-
-def assemble(profile: Profile, federation: FederationCalls, state: Path) -> AggregatorParts:
-    """Put an aggregator together. `state` holds its store and manifests; nothing in it is secret or readable."""
-    store, manifests = FileStore(state / "chunks"), Manifests(state / "vectors")
-    callers = Callers(profile.organizations)
-    engine = Engine(profile.organization, profile.channel, federation, store, manifests)
-    admission = Admission(profile.channel, LedgerReader(federation))
-    service = AggregatorService(profile.organization, callers, admission, store, manifests, engine)
-    return AggregatorParts(store, manifests, engine, service, callers)
+    address: str
+    engine: asyncio.Task[None]
 
 
 @asynccontextmanager
-async def serving(parts: AggregatorParts, address: str, tls: KeyPairFiles) -> AsyncIterator[str]:
-    """Serve at `address` (`host:port`) for the length of the block; yields the address with the actual port.
+async def running_aggregator(
+    configuration: AggregatorConfiguration, *, ledger: Ledger | None = None, events: EventStream | None = None
+) -> AsyncIterator[RunningAggregator]:
+    """Run an aggregator as long as the `async with` block lasts; calls in progress get a while to end.
+
+    Without `ledger` and `events` it reads them from the profile's gateways.
 
     Raises:
-        ServerError: the address can't be bound, or the TLS files can't be read.
+        AggregatorError: the store, the certificates or the address can't be used.
     """
-    server = grpc.aio.server(options=_OPTIONS)
-    aggregator_pb2_grpc.add_AggregatorServicer_to_server(parts.service, server)  # type: ignore[no-untyped-call]
-    try:
-        pair = [(tls.private_key.read_bytes(), tls.certificate.read_bytes())]
-        credentials = grpc.ssl_server_credentials(pair, parts.callers.trusted_roots, require_client_auth=True)
-        port = server.add_secure_port(address, credentials)
-    except OSError as error:
-        raise ServerError(f"TLS files of the aggregator: {error}") from None
-    except RuntimeError:
-        raise ServerError(f"can't listen on {address}: it is in use, or not an address of this machine") from None
-    await server.start()
-    try:
-        yield f"{address.rpartition(':')[0]}:{port}"
-    finally:
-        await server.stop(STOP_SECONDS)
+    profile = configuration.profile
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(open_store(configuration.store, profile.organization, profile.channel))
+        checkpoint = FileCheckpoint(store.checkpoint)
+        if ledger is None or events is None:
+            gateway = await stack.enter_async_context(Gateway.connect(profile))
+            network = gateway.network()
+            ledger = Federation(network.contract())
+            # Without a checkpoint the channel's whole history is read once: nothing can fall between two reads.
+            events = lambda: network.chaincode_events(checkpoint=checkpoint, start_block=0)  # noqa: E731
+        rounds = OpenRounds(ledger, store, profile.channel, profile.organization)
+        # One thread: SEAL holds the interpreter's lock, so a second one would add nothing.
+        executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="sum"))
+        server, address = await _start_server(configuration, rounds, store)
+        stack.push_async_callback(server.stop, STOP_SECONDS)
+        engine = Engine(
+            ledger=ledger,
+            events=events,
+            checkpoint=checkpoint,
+            rounds=rounds,
+            retention=Retention(store, profile.organization, configuration.keep_final),
+            organization=profile.organization,
+            executor=executor,
+        )
+        running = asyncio.create_task(engine.run())
+        stack.push_async_callback(_cancelled, running)
+        log.info("serving", extra={"address": address, "organization": profile.organization})
+        yield RunningAggregator(address, running)
 
 
 async def run_aggregator(profile: Profile, state: Path, address: str | None = None) -> None:
-    """Serve and sum until cancelled.
+    """Run an aggregator until cancelled. `state` is its folder, `address` replaces the profile's.
 
     Raises:
-        ServerError: the profile has no server part, or the server can't start.
+        AggregatorError: see `running_aggregator`; or the profile isn't an aggregator's server's.
     """
-    if profile.server_tls is None or profile.server_address is None:
-        raise ServerError(f"the profile of {profile.organization} has no server part; use the aggregator's own profile")
-    checkpoint = FileCheckpoint(state / "checkpoint.json")
+    configuration = AggregatorConfiguration.from_profile(profile, store=state, address=address)
+    async with running_aggregator(configuration) as aggregator:
+        await aggregator.engine
 
-    def handled(event: ChaincodeEvent) -> None:
-        checkpoint.record(event.block, event.tx_id)
 
-    async with Gateway.connect(profile) as gateway:
-        network = gateway.network()
-        parts = assemble(profile, Federation(network.contract()), state)
-        async with serving(parts, address or profile.server_address, profile.server_tls) as bound:
-            log.info("serving", extra={"address": bound, "organization": profile.organization})
-            await parts.engine.run(lambda: network.chaincode_events(checkpoint=checkpoint), handled)
-    await asyncio.sleep(0)
+async def _start_server(
+    configuration: AggregatorConfiguration, rounds: OpenRounds, store: StoreFolder
+) -> tuple[grpc.aio.Server, str]:
+    profile = configuration.profile
+    sums = PublishedSums(rounds, store, profile.channel, profile.organization)
+    service = AggregatorService(Callers.load(profile.organizations), rounds, sums)
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+    aggregator_pb2_grpc.add_AggregatorServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    try:
+        port = server.add_secure_port(configuration.address, _credentials(configuration))
+    except RuntimeError:
+        raise ServerError(
+            f"can't listen on {configuration.address}: it is in use, no address of this machine, or the certificate in "
+            f"{configuration.tls.certificate} doesn't fit its key"
+        ) from None
+    await server.start()
+    return server, f"{configuration.address.rpartition(':')[0]}:{port}"
+
+
+def _credentials(configuration: AggregatorConfiguration) -> grpc.ServerCredentials:
+    try:
+        key = configuration.tls.private_key.read_bytes()
+        certificate = configuration.tls.certificate.read_bytes()
+        roots = b"\n".join(entry.tls_roots.read_bytes() for entry in configuration.profile.organizations)
+    except OSError as error:
+        raise ConfigurationError(f"TLS files: can't read {error.filename}: {error.strerror}") from None
+    return grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

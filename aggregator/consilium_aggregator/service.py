@@ -1,167 +1,177 @@
-"""The gRPC service: takes chunks of anchored vectors, gives chunks of published sums."""
+"""The gRPC service: checks who asks and for what, and hands on to sessions and published sums.
+
+Answers other than OK, by gRPC status:
+    UNAUTHENTICATED      a certificate that no organisation vouches for
+    PERMISSION_DENIED    somebody else's vector, or a study that the caller doesn't take part in
+    INVALID_ARGUMENT     a manifest or chunk that isn't what the ledger or the manifest says: never to be repeated
+    NOT_FOUND            a round, sum or position that isn't there
+    FAILED_PRECONDITION  too early: before ANCHORED, or a chunk before its manifest; try again
+    ABORTED              too late: the round is decided
+    RESOURCE_EXHAUSTED   the store takes nothing more
+    UNAVAILABLE          the ledger doesn't answer this aggregator at the moment
+"""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import grpc
 
-from consilium_aggregator.admission import Admission, AdmittedVector
 from consilium_aggregator.callers import Callers
-from consilium_aggregator.engine import Engine
-from consilium_aggregator.errors import ContentMissingError, RefusedError, StrangerError
-from consilium_aggregator.store import DIGEST_BYTES, ContentStore
-from consilium_aggregator.vectors import Manifests, VectorName
-from consilium_peers.errors import PeersError
-from consilium_proto.generated import aggregator_pb2, aggregator_pb2_grpc
-from consilium_proto.records import PROTOCOL_VERSION
+from consilium_aggregator.errors import (
+    AggregatorError,
+    ForbiddenError,
+    LedgerUnavailableError,
+    RefusedContentError,
+    RoundOverError,
+    StoreError,
+    StrangerError,
+    TooEarlyError,
+    UnknownVectorError,
+)
+from consilium_aggregator.open_rounds import OpenRounds
+from consilium_aggregator.published import PublishedSums
+from consilium_aggregator.store.manifests import VectorName
+from consilium_proto import canonical
+from consilium_proto.errors import WireError
+from consilium_proto.generated import aggregator_pb2 as messages
+from consilium_proto.generated import aggregator_pb2_grpc
+from consilium_proto.records import PROTOCOL_VERSION, RoundReference
 
-log = logging.getLogger("consilium.aggregator")
+log = logging.getLogger("consilium.aggregator.service")
 
 T = TypeVar("T")
 
+# Chunks of one call that are checked and stored together: bounds memory per call, saves syncs.
+BATCH_CHUNKS = 32
+
+_STATUS: dict[type[AggregatorError], grpc.StatusCode] = {
+    StrangerError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+    RefusedContentError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownVectorError: grpc.StatusCode.NOT_FOUND,
+    TooEarlyError: grpc.StatusCode.FAILED_PRECONDITION,
+    RoundOverError: grpc.StatusCode.ABORTED,
+    StoreError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LedgerUnavailableError: grpc.StatusCode.UNAVAILABLE,
+}
+
 
 class AggregatorService(aggregator_pb2_grpc.AggregatorServicer):
-    """Answers hospitals. Every call finds the caller's organisation in its TLS certificate."""
+    """Implements proto/consilium/v1/aggregator.proto."""
 
-    def __init__(
-        self,
-        organization: str,
-        callers: Callers,
-        admission: Admission,
-        store: ContentStore,
-        manifests: Manifests,
-        engine: Engine,
-    ) -> None:
-        self._organization = organization
+    def __init__(self, callers: Callers, rounds: OpenRounds, sums: PublishedSums) -> None:
         self._callers = callers
-        self._admission = admission
-        self._store = store
-        self._manifests = manifests
-        self._engine = engine
-        self._admitted: dict[VectorName, AdmittedVector] = {}
+        self._rounds = rounds
+        self._sums = sums
 
-    async def AnnounceManifest(self, request: Any, context: Any) -> Any:  # noqa: N802 - the name in the .proto file
-        """Admit an anchored vector and say which of its chunks are missing."""
-        caller = await self._caller(context)
-        digests = tuple(bytes(digest) for digest in request.digests)
-        name = await self._name(request.vector, context)
-        if any(len(digest) != DIGEST_BYTES for digest in digests):
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "a digest of the manifest isn't 32 bytes")
-        admitted = await self._or_refuse(context, self._admission.admit_update(caller, name, digests))
-        await asyncio.to_thread(self._manifests.save, name, digests)
-        self._admitted[name] = admitted
-        self._engine.wake()
-        missing = [position for position, digest in enumerate(digests) if not self._store.has(digest)]
-        return aggregator_pb2.MissingChunks(positions=missing)
+    async def AnnounceManifest(self, request: messages.Manifest, context: Any) -> messages.MissingChunks:  # noqa: N802
+        """Take a manifest whose root the ledger holds; answer which of its chunks aren't here."""
 
-    async def UploadChunks(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
-        """Take chunks of announced vectors; each is checked by itself, so a stream may break anywhere."""
-        caller = await self._caller(context)
-        accepted = held = 0
-        async for chunk in request_iterator:
-            name = await self._name(chunk.vector, context)
-            if name.owner != caller or name not in self._admitted:
-                await self._refuse(
-                    context,
-                    grpc.StatusCode.FAILED_PRECONDITION,
-                    f"{caller} hasn't announced this vector here; announce its manifest first",
-                )
-            if await self._take(name, chunk.position, bytes(chunk.content), context):
-                accepted += 1
-                self._engine.wake()
-            else:
-                held += 1
-        return aggregator_pb2.UploadSummary(accepted=accepted, already_held=held)
+        async def answer(caller: str) -> messages.MissingChunks:
+            vector = _own(caller, request.vector)
+            session = await self._rounds.session(vector.study, vector.round)
+            positions = await session.announce(caller, vector.attempt, request.digests)
+            log.info("manifest announced", extra={**_place(caller, vector), "missing": len(positions)})
+            return messages.MissingChunks(positions=positions)
 
-    async def _take(self, name: VectorName, position: int, content: bytes, context: Any) -> bool:
-        """Store one chunk; False when it was here already."""
-        digests = self._manifests.find(name) or ()
-        admitted = self._admitted[name]
-        if position >= len(digests):
-            await self._refuse(
-                context, grpc.StatusCode.OUT_OF_RANGE, f"chunk {position} of a vector of {len(digests)} chunks"
-            )
-        if len(content) != admitted.chunk_size:
-            wrong = "oversized" if len(content) > admitted.chunk_size else "truncated"
-            text = f"{wrong} chunk {position}: {len(content)} bytes instead of {admitted.chunk_size}"
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
-        if hashlib.sha256(content).digest() != digests[position]:
-            text = f"chunk {position} isn't the one that {name.owner} anchored"
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
-        if self._store.has(digests[position]):
-            return False
-        try:
-            admitted.check_chunk(content)
-        except RefusedError as error:
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"chunk {position}: {error}")
-        await asyncio.to_thread(self._store.put, content)
-        return True
+        return await self._answered(context, answer)
 
-    async def FetchManifest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Give the manifest of a sum of this aggregator."""
-        name, digests = await self._sum(request, context)
-        return aggregator_pb2.Manifest(vector=_reference(name), digests=list(digests))
+    async def UploadChunks(  # noqa: N802
+        self, request_iterator: AsyncIterator[messages.Chunk], context: Any
+    ) -> messages.UploadSummary:
+        """Take chunks of announced manifests. Whatever was stored before a failure stays."""
 
-    async def FetchChunks(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        """Give chunks of a sum of this aggregator, one message each."""
-        name, digests = await self._sum(request.vector, context)
+        async def answer(caller: str) -> messages.UploadSummary:
+            summary = messages.UploadSummary()
+            async for batch in _batches(request_iterator):
+                accepted = await self._accept(caller, batch)
+                summary.accepted += accepted
+                summary.already_held += len(batch) - accepted
+            return summary
+
+        return await self._answered(context, answer)
+
+    async def FetchManifest(self, request: messages.VectorReference, context: Any) -> messages.Manifest:  # noqa: N802
+        """Answer with the manifest of a sum that this aggregator has published."""
+
+        async def answer(caller: str) -> messages.Manifest:
+            digests = await self._sums.manifest(caller, _sum_name(request))
+            return messages.Manifest(vector=request, digests=[digests[n] for n in range(len(digests))])
+
+        return await self._answered(context, answer)
+
+    async def FetchChunks(  # noqa: N802
+        self, request: messages.ChunkRequest, context: Any
+    ) -> AsyncIterator[messages.Chunk]:
+        """Answer with chunks of a sum that this aggregator has published, in the order that was asked for."""
+        name = _sum_name(request.vector)
+
+        async def manifest(caller: str) -> Any:
+            return await self._sums.manifest(caller, _sum_name(request.vector))
+
+        digests = await self._answered(context, manifest)
         for position in request.positions:
-            if position >= len(digests):
-                text = f"chunk {position} of a sum of {len(digests)} chunks"
-                await self._refuse(context, grpc.StatusCode.OUT_OF_RANGE, text)
-            try:
-                content = await asyncio.to_thread(self._store.get, digests[position])
-            except ContentMissingError as error:
-                await self._refuse(context, grpc.StatusCode.DATA_LOSS, str(error))
-            yield aggregator_pb2.Chunk(vector=_reference(name), position=position, content=content)
 
-    async def _sum(self, reference: Any, context: Any) -> tuple[VectorName, tuple[bytes, ...]]:
-        caller = await self._caller(context)
-        name = await self._name(reference, context)
-        await self._or_refuse(context, self._admission.check_reader(caller, name.study))
-        digests = self._manifests.find(name) if name.owner == self._organization else None
-        if digests is None:
-            text = f"{self._organization} has no sum of {name.owner} for round {name.round} of {name.study}"
-            await self._refuse(context, grpc.StatusCode.NOT_FOUND, text)
-        assert digests is not None
-        return name, digests
+            async def chunk(_: str, position: int = position) -> bytes:
+                return await self._sums.chunk(name, digests, position)
 
-    # ---- what every call does
+            content = await self._answered(context, chunk)
+            yield messages.Chunk(vector=request.vector, position=position, content=content)
 
-    async def _caller(self, context: Any) -> str:
-        presented = context.auth_context().get("x509_pem_cert", [b""])[0]
+    async def _accept(self, caller: str, batch: list[messages.Chunk]) -> int:
+        vector = _own(caller, batch[0].vector)
+        session = await self._rounds.session(vector.study, vector.round)
+        chunks = [(chunk.position, chunk.content) for chunk in batch]
+        return await session.accept(caller, vector.attempt, chunks)
+
+    async def _answered(self, context: Any, answer: Callable[[str], Awaitable[T]]) -> T:
+        """Name the caller, answer, and turn expected errors into a gRPC status with their message."""
+        caller = "unknown"
         try:
-            return self._callers.organization(presented)
-        except (StrangerError, ValueError) as error:
-            await self._refuse(context, grpc.StatusCode.PERMISSION_DENIED, str(error))
-
-    async def _name(self, reference: Any, context: Any) -> VectorName:
-        if reference.protocol != PROTOCOL_VERSION:
-            text = f"protocol version {reference.protocol}; this aggregator speaks {PROTOCOL_VERSION}"
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
-        return VectorName(reference.study, reference.round, reference.attempt, reference.owner)
-
-    async def _or_refuse(self, context: Any, outcome: Awaitable[T]) -> T:
-        try:
-            return await outcome
-        except RefusedError as error:
-            await self._refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        except PeersError as error:
-            await self._refuse(context, grpc.StatusCode.UNAVAILABLE, f"the ledger didn't answer: {error}")
-
-    @staticmethod
-    async def _refuse(context: Any, code: grpc.StatusCode, text: str) -> NoReturn:
-        log.warning("refused", extra={"code": code.name, "detail": text})
-        await context.abort(code, text)
-        raise AssertionError("abort raises")
+            caller = self._callers.of_call(context.auth_context())
+            return await answer(caller)
+        except AggregatorError as error:
+            status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), grpc.StatusCode.INTERNAL)
+            log.warning("refused", extra={"caller": caller, "status": status.name, "detail": str(error)})
+            await context.abort(status, str(error))
+            raise  # abort raises; this tells the type checker so
 
 
-def _reference(name: VectorName) -> Any:
-    return aggregator_pb2.VectorReference(
-        protocol=PROTOCOL_VERSION, study=name.study, round=name.round, attempt=name.attempt, owner=name.owner
-    )
+async def _batches(chunks: AsyncIterator[messages.Chunk]) -> AsyncIterator[list[messages.Chunk]]:
+    """Group a stream's chunks, each group of one vector."""
+    batch: list[messages.Chunk] = []
+    async for chunk in chunks:
+        if batch and (len(batch) == BATCH_CHUNKS or chunk.vector != batch[0].vector):
+            yield batch
+            batch = []
+        batch.append(chunk)
+    if batch:
+        yield batch
+
+
+def _own(caller: str, vector: messages.VectorReference) -> messages.VectorReference:
+    _check(vector)
+    if vector.owner != caller:
+        raise ForbiddenError(f"{caller} can't upload a vector of {vector.owner or 'nobody'}; only its own")
+    return vector
+
+
+def _sum_name(vector: messages.VectorReference) -> VectorName:
+    return VectorName(vector.study, vector.round, vector.attempt, vector.owner, "sum")
+
+
+def _check(vector: messages.VectorReference) -> None:
+    """Refuse names and numbers that no round can have, before anybody looks them up."""
+    if vector.protocol != PROTOCOL_VERSION:
+        raise RefusedContentError(f"protocol {vector.protocol}; this aggregator speaks {PROTOCOL_VERSION}")
+    try:
+        canonical.decode(RoundReference, canonical.encode(RoundReference(study=vector.study, round=vector.round)))
+    except WireError as error:
+        raise RefusedContentError(str(error)) from None
+
+
+def _place(caller: str, vector: messages.VectorReference) -> dict[str, Any]:
+    return {"hospital": caller, "study": vector.study, "round": vector.round, "attempt": vector.attempt}

@@ -59,6 +59,18 @@ class AggregatorUnavailableError(ClientError):
     """No aggregator could be reached in time."""
 
 
+class RoundOverError(AggregatorRefusalError):
+    """Aggregators take no more uploads for a round: it is decided."""
+
+
+class SumMismatchError(AggregatorRefusalError):
+    """What an aggregator serves as the sum isn't what its root on the ledger stands for."""
+
+
+class SumWithheldError(AggregatorUnavailableError):
+    """A sum was published on the ledger, and its aggregator doesn't serve it."""
+
+
 class TableError(ClientError):
     """A table that doesn't follow the study's schema; the message names file, line, column and value."""
 
