@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from consilium_network.network import Network
 from consilium_network.topology import PORTS_PER_ORGANIZATION, Topology, packaged_topology
 
@@ -52,6 +53,12 @@ async def network() -> AsyncIterator[Network]:
     await made.up()
     yield made
     await made.stop()
+
+
+@pytest.fixture(scope="session")
+def make_network() -> Callable[[str, Topology], Awaitable[Network]]:
+    """Return a function (name, topology) that prepares another network, for tests that stop or break it."""
+    return fresh_network
 
 
 @pytest.fixture(scope="session")

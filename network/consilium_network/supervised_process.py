@@ -126,7 +126,7 @@ class SupervisedProcess:
 
 def _open_log(path: Path) -> IO[bytes]:
     """Open a node's log to append to. One that has grown large is kept as `.1` and begun anew."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # without parents: where the organisation isn't, nothing of it is made up
     if path.exists() and path.stat().st_size > _LARGEST_LOG_BYTES:
         path.replace(path.with_name(path.name + ".1"))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")

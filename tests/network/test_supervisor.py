@@ -25,6 +25,7 @@ STUBBORN = (
 
 
 def specify(folder: NetworkFolder, name: str, code: str, *, addresses: tuple[str, ...] = ()) -> NodeSpecification:
+    folder.organization("cleveland").root.mkdir(parents=True, exist_ok=True)
     specification = NodeSpecification(
         name=name,
         organization="cleveland",

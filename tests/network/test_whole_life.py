@@ -6,12 +6,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.conftest import fresh_network
 
 from consilium_network import supervision
 from consilium_network.certificates import Authority, OrganizationalUnit
@@ -19,7 +18,7 @@ from consilium_network.errors import CertificateError, NetworkStateError, PortIn
 from consilium_network.network import Network
 from consilium_network.nodes import NodeSpecification, load_specifications
 from consilium_network.operations import read_metrics
-from consilium_network.topology import Listener, packaged_topology
+from consilium_network.topology import Listener, Topology, packaged_topology
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
@@ -28,8 +27,8 @@ pytestmark = pytest.mark.network
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def small() -> AsyncIterator[Network]:
-    made = await fresh_network("three-hospitals", packaged_topology(3))
+async def small(make_network: Callable[[str, Topology], Awaitable[Network]]) -> AsyncIterator[Network]:
+    made = await make_network("three-hospitals", packaged_topology(3))
     await made.up()
     yield made
     await made.stop()
@@ -79,8 +78,11 @@ async def test_three_hospitals_work_with_the_regulators_orderer(small: Network) 
 async def test_no_process_has_another_organisations_folder(small: Network) -> None:
     for organization in small.topology.organizations:
         pattern = foreign(small, organization.name)
+        own = f"organizations/{organization.name}/".encode()
         for specification in specifications_of(small, organization.name):
-            for seen in open_paths(small.pid(specification.name)):
+            paths = list(open_paths(small.pid(specification.name)))
+            assert any(own in seen for seen in paths), "its own folder must show, or the search is blind"
+            for seen in paths:
                 assert not pattern.search(seen), f"{specification.name}: {seen[:200]!r}"
 
 
