@@ -10,6 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
@@ -22,12 +23,21 @@ log = logging.getLogger("consilium.chaincode")
 
 Message = chaincode_shim_pb2.ChaincodeMessage
 
-# A peer gives a transaction 30 s (chaincode.executetimeout); what takes longer is lost anyway.
-ANSWER_SECONDS = 30.0
-TRANSACTION_SECONDS = 30.0
 # What Fabric 3 peers announce when they announce no number of their own.
 _LEAST_BATCH = 100
 _OK = 200
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long to wait, in seconds, for the peer's answer to one request and for a whole transaction.
+
+    A peer gives a transaction 30 s (chaincode.executetimeout). Ours end earlier, so that the caller learns the reason.
+    """
+
+    answer: float = 20.0
+    transaction: float = 27.0
 
 
 class MessageWriter(Protocol):
@@ -41,10 +51,15 @@ class MessageWriter(Protocol):
 class PeerStream:
     """The conversation with one peer; implements `PeerRequests`."""
 
-    def __init__(self, contract: Contract, package_id: str, writer: MessageWriter) -> None:
+    def __init__(
+        self, contract: Contract, package_id: str, writer: MessageWriter, deadlines: Deadlines | None = None
+    ) -> None:
         self._contract = contract
         self._package_id = package_id
         self._writer = writer
+        self._deadlines = deadlines or Deadlines()
+        self._stopping = False
+        self._closing = asyncio.Event()
         self._writing = asyncio.Lock()
         self._waiting: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -52,14 +67,32 @@ class PeerStream:
         self.multi_get_limit = 0
 
     async def run(self, messages: AsyncIterator[Any]) -> None:
-        """Register, then serve until the peer ends the stream or it breaks."""
+        """Register, then serve until the peer ends the stream, it breaks, or `close` was called."""
         name = chaincode_pb2.ChaincodeID(name=self._package_id).SerializeToString()
         await self._send(Message(type=Message.REGISTER, payload=name))
+        reading = asyncio.create_task(self._read(messages))
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, closing):
+                task.cancel()
+            await asyncio.gather(reading, closing, return_exceptions=True)
+            await self._end()
+
+    async def close(self, grace: float) -> None:
+        """Take no new transaction, let those that run end within `grace` seconds, then end the stream."""
+        self._stopping = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        self._closing.set()
+
+    async def _read(self, messages: AsyncIterator[Any]) -> None:
         try:
             async for message in messages:
                 await self._receive(message)
-        finally:
-            await self._end()
+        except Exception as error:
+            log.warning("the stream of the peer broke: %s", type(error).__name__)
 
     async def _receive(self, message: Any) -> None:
         if message.type in (Message.RESPONSE, Message.ERROR):
@@ -87,16 +120,16 @@ class PeerStream:
 
         Raises:
             StateError: the peer refused.
-            StreamLostError: no answer within 30 s, or the stream broke.
+            StreamLostError: no answer in time, or the stream broke.
         """
         key = (transaction.channel_id, transaction.txid)
         waiting = self._waiting[key] = asyncio.get_running_loop().create_future()
         request = Message(type=kind, payload=payload, txid=transaction.txid, channel_id=transaction.channel_id)
         try:
             await self._send(request)
-            answer = await asyncio.wait_for(waiting, ANSWER_SECONDS)
+            answer = await asyncio.wait_for(waiting, self._deadlines.answer)
         except TimeoutError:
-            raise StreamLostError(f"the peer didn't answer within {ANSWER_SECONDS:.0f} s") from None
+            raise StreamLostError(f"the peer didn't answer within {self._deadlines.answer:g} s") from None
         finally:
             self._waiting.pop(key, None)
         if answer.type == Message.ERROR:
@@ -114,21 +147,29 @@ class PeerStream:
 
     async def _respond(self, message: Any, answer: Any) -> Any:
         """Run one transaction; whatever happens in it, return a response."""
+        if self._stopping:
+            return proposal_response_pb2.Response(status=_UNAVAILABLE, message="this chaincode service is stopping")
+        deadline = asyncio.timeout(self._deadlines.transaction)
+        stub: PeerStub | None = None
         try:
-            async with asyncio.timeout(TRANSACTION_SECONDS):
+            async with deadline:
                 stub = PeerStub(self, message)
                 payload = await self._contract.invoke(stub)
                 await stub.flush()
         except ChaincodeError as error:
             return proposal_response_pb2.Response(status=error.status, message=str(error))
-        except TimeoutError:
-            return proposal_response_pb2.Response(status=503, message=f"not done within {TRANSACTION_SECONDS:.0f} s")
         except Exception as error:
+            if deadline.expired():
+                said = f"not done within {self._deadlines.transaction:g} s"
+                return proposal_response_pb2.Response(status=_UNAVAILABLE, message=said)
             # The type and place alone: a message could hold what was in the transaction.
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{place.filename}:{place.lineno}"
             log.error("a transaction failed: %s at %s", type(error).__name__, where)
             return proposal_response_pb2.Response(status=500, message=f"unexpected {type(error).__name__}")
+        finally:
+            if stub is not None:
+                stub.close()
         if stub.event is not None:
             event = chaincode_event_pb2.ChaincodeEvent(event_name=stub.event.name, payload=stub.event.payload)
             answer.chaincode_event.CopyFrom(event)

@@ -53,16 +53,21 @@ class Simulation:
     writes: dict[StateKey, bytes | None] = field(default_factory=dict)
     policies: dict[StateKey, bytes] = field(default_factory=dict)
     event: Event | None = None
+    # A page of a range, or a range of a collection, was read: Fabric allows that only where nothing is written.
+    unprotected_query: bool = False
 
 
 class MemoryLedger:
-    """One channel. Other chaincodes that a contract calls are registered in `chaincodes` and share the state."""
+    """One channel. `chaincodes` are those that contracts call by name; each has a state of its own.
+
+    Endorsement policies aren't checked, neither a key's own nor a chaincode's: there is one endorser, and it is honest.
+    """
 
     def __init__(self, channel: str = "memory", chaincodes: Mapping[str, Contract] | None = None) -> None:
         self.channel = channel
         self.chaincodes = dict(chaincodes or {})
         self.state: dict[StateKey, _Cell] = {}
-        self.changes: dict[str, list[KeyModification]] = {}
+        self.changes: dict[StateKey, list[KeyModification]] = {}
         self._numbers = itertools.count(1)
         self._height = 0
 
@@ -82,9 +87,15 @@ class MemoryLedger:
         """
         tx_id = hashlib.sha256(str(next(self._numbers)).encode()).hexdigest()
         simulation = Simulation(tx_id, timestamp)
-        stub = MemoryStub(self, simulation, creator, function, arguments, transient or {})
+        stub = MemoryStub(self, simulation, creator, function, arguments, transient or {}, (contract,))
         simulation.result = await contract.invoke(stub)
+        if simulation.unprotected_query and (simulation.writes or simulation.policies):
+            raise StateError("a transaction that reads pages, or ranges of a collection, can't write")
         return simulation
+
+    def namespace(self, contract: Contract) -> str:
+        """Return what sets the state of a registered chaincode apart; empty for a contract that isn't registered."""
+        return next((f"{name}/" for name, known in self.chaincodes.items() if known is contract), "")
 
     def commit(self, simulations: Sequence[Simulation]) -> list[str]:
         """Commit a block; return each transaction's validation code in order."""
@@ -140,9 +151,8 @@ class MemoryLedger:
                 self.state.pop(key, None)
             else:
                 self.state[key] = _Cell(value, version, held.validation_parameter if held else None)
-            if not key[0]:
-                change = KeyModification(simulation.tx_id, value or b"", simulation.timestamp, value is None)
-                self.changes.setdefault(key[1], []).insert(0, change)
+            change = KeyModification(simulation.tx_id, value or b"", simulation.timestamp, value is None)
+            self.changes.setdefault(key, []).insert(0, change)
         for key, policy in simulation.policies.items():
             if key in self.state:
                 self.state[key].validation_parameter = policy
@@ -160,8 +170,11 @@ class MemoryStub:
         function: str,
         arguments: tuple[bytes, ...],
         transient: Mapping[str, bytes],
+        running: tuple[Contract, ...],
     ) -> None:
         self._ledger = ledger
+        self._running = running
+        self._namespace = ledger.namespace(running[-1])
         self._simulation = simulation
         self.tx_id = simulation.tx_id
         self.channel = ledger.channel
@@ -173,9 +186,13 @@ class MemoryStub:
 
     def _read(self, collection: str, key: str) -> _Cell | None:
         check_simple_key(key)
-        cell = self._ledger.state.get((collection, key))
-        self._simulation.reads[collection, key] = cell.version if cell else None
+        place = self._place(collection, key)
+        cell = self._ledger.state.get(place)
+        self._simulation.reads[place] = cell.version if cell else None
         return cell
+
+    def _place(self, collection: str, key: str) -> StateKey:
+        return self._namespace + collection, key
 
     async def get_state(self, key: str, *, collection: str = "") -> bytes | None:
         """See `ChaincodeStub`."""
@@ -191,12 +208,12 @@ class MemoryStub:
         check_simple_key(key)
         if not value:
             raise ChaincodeError(f"the value of {key!r} is empty; delete the key instead")
-        self._simulation.writes[collection, key] = bytes(value)
+        self._simulation.writes[self._place(collection, key)] = bytes(value)
 
     async def delete_state(self, key: str, *, collection: str = "") -> None:
         """See `ChaincodeStub`."""
         check_simple_key(key)
-        self._simulation.writes[collection, key] = None
+        self._simulation.writes[self._place(collection, key)] = None
 
     async def purge_private(self, collection: str, key: str) -> None:
         """See `ChaincodeStub`."""
@@ -215,7 +232,7 @@ class MemoryStub:
     async def set_validation_parameter(self, key: str, policy: bytes, *, collection: str = "") -> None:
         """See `ChaincodeStub`."""
         check_simple_key(key)
-        place = (collection, key)
+        place = self._place(collection, key)
         if place in self._simulation.writes:
             exists = self._simulation.writes[place] is not None
         else:
@@ -227,9 +244,13 @@ class MemoryStub:
     async def range(self, start: str = "", end: str = "", *, collection: str = "") -> AsyncIterator[KeyValue]:
         """See `ChaincodeStub`."""
         first = start or _FIRST_SIMPLE_KEY
-        entries = self._ledger.entries(collection, first, end)
-        versions = tuple((name, cell.version) for name, cell in entries)
-        self._simulation.ranges.append(_RangeRead(collection, first, end, versions))
+        where = self._namespace + collection
+        entries = self._ledger.entries(where, first, end)
+        if collection:
+            self._simulation.unprotected_query = True
+        else:
+            versions = tuple((name, cell.version) for name, cell in entries)
+            self._simulation.ranges.append(_RangeRead(where, first, end, versions))
         for name, cell in entries:
             yield KeyValue(name, cell.value)
 
@@ -237,7 +258,8 @@ class MemoryStub:
         """See `ChaincodeStub`."""
         if size < 1:
             raise ChaincodeError(f"a page has at least one entry, not {size}")
-        entries = self._ledger.entries("", bookmark or start or _FIRST_SIMPLE_KEY, end)
+        self._simulation.unprotected_query = True
+        entries = self._ledger.entries(self._namespace, bookmark or start or _FIRST_SIMPLE_KEY, end)
         page = tuple(KeyValue(name, cell.value) for name, cell in entries[:size])
         return Page(page, entries[size][0] if len(entries) > size else "")
 
@@ -249,7 +271,8 @@ class MemoryStub:
 
     async def history(self, key: str) -> AsyncIterator[KeyModification]:
         """See `ChaincodeStub`."""
-        for change in self._ledger.changes.get(key, []):
+        check_simple_key(key)
+        for change in self._ledger.changes.get(self._place("", key), []):
             yield change
 
     async def invoke_chaincode(self, name: str, *arguments: bytes, channel: str = "") -> bytes:
@@ -257,15 +280,19 @@ class MemoryStub:
         called = self._ledger.chaincodes.get(name)
         if called is None or channel not in ("", self.channel):
             raise StateError(f"chaincode {name} isn't deployed on {channel or self.channel}")
+        if called in self._running:
+            raise StateError(f"chaincode {name} is running in this transaction already")
+        if not arguments:
+            raise ChaincodeError(f"calling {name} needs a function")
         function, *rest = arguments
-        simulation, creator = self._simulation, self.creator
         inner: ChaincodeStub = MemoryStub(
-            self._ledger, simulation, creator, function.decode(), tuple(rest), self.transient
+            *(self._ledger, self._simulation, self.creator, function.decode(), tuple(rest), self.transient),
+            (*self._running, called),
         )
-        event = simulation.event
+        event = self._simulation.event
         answer = await called.invoke(inner)
         # Only the chaincode that the client called emits an event.
-        simulation.event = event
+        self._simulation.event = event
         return answer
 
     def set_event(self, name: str, payload: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
 
 from consilium_chaincode.shim.composite_keys import check_simple_key, partial_key_range
-from consilium_chaincode.shim.errors import ERROR_THRESHOLD, ChaincodeError, StateError
+from consilium_chaincode.shim.errors import ERROR_THRESHOLD, ChaincodeError, StateError, StreamLostError
 from consilium_chaincode.shim.stub import Creator, Event, KeyModification, KeyValue, Page
 
 Message = chaincode_shim_pb2.ChaincodeMessage
@@ -48,6 +49,9 @@ class PeerStub:
         # A peer drops a second outstanding request of the same transaction.
         self._one_at_a_time = asyncio.Lock()
         self._writes: dict[tuple[str, str, bool], Any] = {}
+        # Whether a key that was written and sent before the end has a value now.
+        self._sent: dict[tuple[str, str], bool] = {}
+        self._closed = ""
         self.event: Event | None = None
         self.tx_id: str = message.txid
         self.channel: str = message.channel_id
@@ -72,6 +76,8 @@ class PeerStub:
 
     async def get_states(self, keys: Sequence[str], *, collection: str = "") -> list[bytes | None]:
         """See `ChaincodeStub`."""
+        for key in keys:
+            check_simple_key(key)
         limit = self._peer.multi_get_limit
         if not limit:
             return [await self.get_state(key, collection=collection) for key in keys]
@@ -84,11 +90,13 @@ class PeerStub:
 
     async def private_hash(self, collection: str, key: str) -> bytes | None:
         """See `ChaincodeStub`."""
+        check_simple_key(key)
         request = chaincode_shim_pb2.GetState(key=key, collection=collection)
         return await self._ask(Message.GET_PRIVATE_DATA_HASH, request) or None
 
     async def get_validation_parameter(self, key: str, *, collection: str = "") -> bytes | None:
         """See `ChaincodeStub`."""
+        check_simple_key(key)
         request = chaincode_shim_pb2.GetStateMetadata(key=key, collection=collection)
         raw = await self._ask(Message.GET_STATE_METADATA, request)
         entries = chaincode_shim_pb2.StateMetadataResult.FromString(raw).entries
@@ -121,6 +129,7 @@ class PeerStub:
 
     async def history(self, key: str) -> AsyncIterator[KeyModification]:
         """See `ChaincodeStub`."""
+        check_simple_key(key)
         request = chaincode_shim_pb2.GetHistoryForKey(key=key)
         async for raw in self._results(Message.GET_HISTORY_FOR_KEY, request):
             change = kv_query_result_pb2.KeyModification.FromString(raw)
@@ -149,13 +158,20 @@ class PeerStub:
     async def set_validation_parameter(self, key: str, policy: bytes, *, collection: str = "") -> None:
         """See `ChaincodeStub`."""
         check_simple_key(key)
-        written = self._writes.get((collection, key, False))
-        exists = written.type == Write.PUT_STATE if written is not None else False
-        if not exists and (written is not None or await self.get_state(key, collection=collection) is None):
+        if not await self._has_value(collection, key):
             # The peer would ignore it without a word.
             raise ChaincodeError(f"{key!r} has no value; write one before giving it an endorsement policy")
         metadata = chaincode_shim_pb2.StateMetadata(metakey=_VALIDATION_PARAMETER, value=policy)
         self._collect(Write(key=key, collection=collection, type=Write.PUT_STATE_METADATA, metadata=metadata))
+
+    async def _has_value(self, collection: str, key: str) -> bool:
+        """Tell whether the key will have a value after this transaction's writes so far."""
+        written = self._writes.get((collection, key, False))
+        if written is not None:
+            return bool(written.type == Write.PUT_STATE)
+        if (collection, key) in self._sent:
+            return self._sent[collection, key]
+        return await self.get_state(key, collection=collection) is not None
 
     def set_event(self, name: str, payload: bytes) -> None:
         """See `ChaincodeStub`."""
@@ -165,6 +181,8 @@ class PeerStub:
 
     async def invoke_chaincode(self, name: str, *arguments: bytes, channel: str = "") -> bytes:
         """See `ChaincodeStub`."""
+        if not arguments:
+            raise ChaincodeError(f"calling {name} needs a function")
         await self.flush()
         called = chaincode_pb2.ChaincodeID(name=f"{name}/{channel}" if channel else name)
         spec = chaincode_pb2.ChaincodeSpec(
@@ -181,6 +199,9 @@ class PeerStub:
     async def flush(self) -> None:
         """Send the collected writes, in one message when the peer takes batches."""
         records, self._writes = list(self._writes.values()), {}
+        for record in records:
+            if record.type != Write.PUT_STATE_METADATA:
+                self._sent[record.collection, record.key] = record.type == Write.PUT_STATE
         limit = self._peer.write_batch_limit
         if limit:
             for start in range(0, len(records), limit):
@@ -192,12 +213,25 @@ class PeerStub:
 
     # ---- the way to the peer
 
+    def close(self) -> None:
+        """Refuse whatever is asked or written from now on: the peer has its answer."""
+        self._closed = self._closed or "the transaction has been answered"
+
     def _collect(self, record: Any) -> None:
+        if self._closed:
+            raise StateError(f"{self._closed}; it can't write any more")
         self._writes[record.collection, record.key, record.type == Write.PUT_STATE_METADATA] = record
 
     async def _ask(self, kind: int, request: Any) -> bytes:
         async with self._one_at_a_time:
-            return await self._peer.ask(self._message, kind, request.SerializeToString())
+            if self._closed:
+                raise StateError(f"{self._closed}; it can't ask the peer any more")
+            try:
+                return await self._peer.ask(self._message, kind, request.SerializeToString())
+            except (asyncio.CancelledError, StreamLostError):
+                # Answers carry no number: the late one would be taken for the answer to the next request.
+                self._closed = "the transaction gave up a request before its answer came"
+                raise
 
     async def _results(self, kind: int, request: Any) -> AsyncIterator[bytes]:
         """Page through a query's results, and release it at the peer when the reader stops early."""
@@ -212,8 +246,10 @@ class PeerStub:
                 raw = await self._ask(Message.QUERY_STATE_NEXT, following)
                 answer = chaincode_shim_pb2.QueryResponse.FromString(raw)
         finally:
-            if answer.has_more:
-                await self._ask(Message.QUERY_STATE_CLOSE, chaincode_shim_pb2.QueryStateClose(id=answer.id))
+            if answer.has_more and not self._closed:
+                # The peer releases it at the transaction's end at the latest.
+                with contextlib.suppress(ChaincodeError):
+                    await self._ask(Message.QUERY_STATE_CLOSE, chaincode_shim_pb2.QueryStateClose(id=answer.id))
 
 
 def _invocation(message: Any) -> tuple[str, tuple[bytes, ...]]:
