@@ -14,7 +14,13 @@ from contextlib import asynccontextmanager
 
 from consilium_client import figures, rounds
 from consilium_client.duties import Duty, Situation, next_duty, ring_position
-from consilium_client.errors import PolicyRefusalError, TermsMismatchError
+from consilium_client.errors import (
+    AggregatorRefusalError,
+    AggregatorUnavailableError,
+    PolicyRefusalError,
+    PrivacyError,
+    TermsMismatchError,
+)
 from consilium_client.holders import open_epoch, register_key
 from consilium_client.models import catch_up
 from consilium_client.site import Site
@@ -71,9 +77,14 @@ class Agent:
     async def _step_or_wait(self) -> bool:
         try:
             duty = await self._step()
-        except PolicyRefusalError as error:
+        except (PolicyRefusalError, PrivacyError) as error:
             self._refused(str(error))
             duty = Duty.WAIT
+        except (AggregatorRefusalError, AggregatorUnavailableError) as error:
+            # It passes, or the round's deadline ends it; the ledger records who was silent.
+            log.warning("the aggregator didn't do its part; trying again", extra={"detail": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
         except PeersError as error:
             if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
                 log.info("overtaken", extra={"detail": str(error)})

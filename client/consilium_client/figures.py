@@ -17,7 +17,11 @@ async def settle(site: Site, view: RoundView) -> None:
         return
     spent = await asyncio.to_thread(site.training.settle, view, site.hospital)
     journal.note(
-        phase=state.phase.value, attempt=state.attempt, participants=len(state.participants), epsilon_micro=spent
+        phase=state.phase.value,
+        attempt=state.attempt,
+        participants=len(state.participants),
+        epsilon_micro=spent,
+        decided_at=state.entered / 1000,
     )
     if state.phase is RoundPhase.FINAL and state.model is not None:
         model = site.journal.load_model(state.model)

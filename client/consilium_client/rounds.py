@@ -49,7 +49,9 @@ async def join(site: Site, view: RoundView) -> None:
         check_budget(site.rule, projected)
     mask_key = site.keystore.x25519(mask_key_name(state)).public_key().public_bytes_raw().hex()
     message = Join(study=state.study, round=state.round, samples=site.training.samples, mask_key=mask_key)
-    await recorded(site.journal.round(state.round), "Join", site.federation.join(message))
+    journal = site.journal.round(state.round)
+    journal.note(joined_at=time.time())
+    await recorded(journal, "Join", site.federation.join(message))
 
 
 def mask_key_name(state: Round) -> str:

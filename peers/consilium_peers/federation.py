@@ -61,6 +61,11 @@ class Federation:
         """Publish the key to which the caller's hospital wants key epochs wrapped."""
         return await self._submit("RegisterHospitalKey", key)
 
+    async def try_register_hospital_key(self, wrapping_key: str) -> None:
+        """Ask whether a registration would be endorsed now; nothing is written. For checking identity and clock."""
+        key = HospitalKey(wrapping_key=wrapping_key)
+        await self._contract.evaluate("RegisterHospitalKey", canonical.encode(key))
+
     async def read_hospital_key(self, hospital: str) -> HospitalKey:
         """Return a hospital's wrapping key."""
         return await self._read("ReadHospitalKey", HospitalReference(hospital=hospital), HospitalKey)

@@ -1,4 +1,4 @@
-"""Why the federation contract refuses a transaction: stable codes that callers act on, in front of a sentence for people."""
+"""Why the federation contract refuses: stable codes that callers act on, in front of a sentence for people."""
 
 from __future__ import annotations
 

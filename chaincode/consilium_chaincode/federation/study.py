@@ -104,8 +104,12 @@ def require_phase(study: Study, phase: StudyPhase) -> None:
 
 
 def check_approval(study: Study, request: StudyApprovalRequest) -> None:
-    """Refuse an approval of other terms than the ledger holds, or of a study that isn't waiting for it."""
-    require_phase(study, StudyPhase.PROPOSED)
+    """Refuse an approval of other terms than the ledger holds, or of a study that is closed.
+
+    A study becomes active with a majority; the other hospitals' approvals still belong on record afterwards.
+    """
+    if study.phase is StudyPhase.CLOSED:
+        raise Refused(RefusalCode.WRONG_PHASE, f"study {study.terms.study} is closed; there is nothing to approve")
     expected = digest(study.terms)
     if request.terms != expected:
         raise Refused(

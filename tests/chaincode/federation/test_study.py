@@ -90,8 +90,10 @@ def test_an_approval_is_of_the_terms_that_the_ledger_holds() -> None:
     rules.check_approval(proposed, StudyApprovalRequest(study=STUDY, terms=digest(proposed.terms)))
     with refused(RefusalCode.CONFLICTING, "digest"):
         rules.check_approval(proposed, StudyApprovalRequest(study=STUDY, terms=hash_(5)))
+    rules.check_approval(study(), StudyApprovalRequest(study=STUDY, terms=digest(proposed.terms)))
+    closed = study(StudyPhase.CLOSED)
     with refused(RefusalCode.WRONG_PHASE):
-        rules.check_approval(study(), StudyApprovalRequest(study=STUDY, terms=digest(proposed.terms)))
+        rules.check_approval(closed, StudyApprovalRequest(study=STUDY, terms=digest(proposed.terms)))
 
 
 def test_a_study_closes_only_between_rounds() -> None:
