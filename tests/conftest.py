@@ -38,12 +38,18 @@ def _is_free(port: int) -> bool:
 
 
 async def fresh_network(name: str, topology: Topology) -> Network:
-    """Return a network that isn't up yet, in an empty folder below build/tests."""
-    directory = BUILD / name
-    remains = Network(directory)
-    await remains.stop()
-    shutil.rmtree(directory, ignore_errors=True)
-    return Network(directory, on_free_ports(topology))
+    """Return a network that isn't up yet, in a folder below build/tests that no other run uses."""
+    await clear_remains()
+    return Network(BUILD / f"{name}-{os.getpid()}", on_free_ports(topology))
+
+
+async def clear_remains() -> None:
+    """Stop and delete the networks of runs that are over. Logs stay until the next run, to be looked at."""
+    for directory in BUILD.glob("*-*"):
+        process = directory.name.rpartition("-")[2]
+        if process.isdigit() and not Path(f"/proc/{process}").exists():
+            await Network(directory).stop()
+            shutil.rmtree(directory)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -65,3 +71,10 @@ def make_network() -> Callable[[str, Topology], Awaitable[Network]]:
 def repository() -> Path:
     """The root of the repository."""
     return ROOT
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def probe(network: Network) -> str:
+    """The name of a chaincode on the network that uses every feature of the shim; its class is in tests/chaincode/shim."""
+    await network.deploy_chaincode("probe", "probe:Probe", python_path=[ROOT / "tests" / "chaincode" / "shim"])
+    return "probe"

@@ -19,11 +19,20 @@ from consilium_network.programs import program_environment
 from consilium_network.topology import CHAINCODE_PORTS, Organization, Topology
 
 Progress = Callable[[str], None]
+_ID = "CHAINCODE_ID"
 
 
 def service_name(chaincode: str, organization: Organization) -> str:
     """Return the node name of a hospital's chaincode service."""
     return f"{chaincode}.{organization.name}"
+
+
+def is_deployed(topology: Topology, folder: NetworkFolder, source: ChaincodeSource) -> bool:
+    """Tell whether every hospital's service is set up to run this very code."""
+    specifications = load_specifications(folder.supervisor)
+    label = source.label()
+    services = [specifications.get(service_name(source.name, each)) for each in topology.hospitals]
+    return all(each is not None and each.environment[_ID].startswith(f"{label}:") for each in services)
 
 
 async def deploy(topology: Topology, folder: NetworkFolder, source: ChaincodeSource, progress: Progress) -> None:
@@ -86,7 +95,7 @@ def _specification(
     place = own.chaincode(source.name)
     server = KeyPair.within(place / "server")
     settings = {
-        "CHAINCODE_ID": package.package_id,
+        _ID: package.package_id,
         "CHAINCODE_SERVER_ADDRESS": address,
         "CHAINCODE_TLS_CERT": str(server.certificate),
         "CHAINCODE_TLS_KEY": str(server.private_key),

@@ -41,7 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     up = _command(commands, "up", _up, "make a network and start it; one that was made before is only started")
     choice = up.add_mutually_exclusive_group()
     choice.add_argument("--topology", type=Path, help="a topology file of your own (default: the packaged one)")
-    choice.add_argument("--hospitals", type=int, choices=(3, 4), default=4, help="which packaged topology (default: 4)")
+    choice.add_argument("--hospitals", type=int, choices=(3, 4), help="which packaged topology (default: 4)")
     up.add_argument("--first-port", type=int, help="put everything on ports from this one on, 30 per organisation")
     up.add_argument("--without-federation", action="store_true", help="deploy no chaincode")
     _command(commands, "stop", _stop, "end every process; the ledger stays")
@@ -88,15 +88,16 @@ class _Progress:
 
 
 async def _up(arguments: argparse.Namespace) -> int:
-    network = Network(arguments.directory)
-    if not network.exists:
-        network = Network(arguments.directory, _chosen_topology(arguments))
+    network = Network(arguments.directory, _chosen_topology(arguments))
     await network.up(_Progress(), federation=not arguments.without_federation)
     return 0
 
 
-def _chosen_topology(arguments: argparse.Namespace) -> Topology:
-    topology = load_topology(arguments.topology) if arguments.topology else packaged_topology(arguments.hospitals)
+def _chosen_topology(arguments: argparse.Namespace) -> Topology | None:
+    """Return the topology that the options name; None when they name none, so that a network made before goes on."""
+    if not (arguments.topology or arguments.hospitals or arguments.first_port):
+        return None
+    topology = load_topology(arguments.topology) if arguments.topology else packaged_topology(arguments.hospitals or 4)
     return topology.with_ports_from(arguments.first_port) if arguments.first_port else topology
 
 

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import shutil
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from consilium_network import supervision
-from consilium_network.certificates import check_validity
+from consilium_network import bring_up, supervision
 from consilium_network.chaincode_package import ChaincodeSource
-from consilium_network.chaincode_services import deploy
-from consilium_network.channel import make_genesis_block
+from consilium_network.chaincode_services import deploy, is_deployed
 from consilium_network.consortium import found_consortium
-from consilium_network.errors import NetworkStateError, NodeError
-from consilium_network.joining import join_orderer, join_peer
+from consilium_network.errors import NetworkStateError
 from consilium_network.layout import NetworkFolder, write_atomically
-from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications, write_orderer, write_peer
-from consilium_network.operations import read_metrics
-from consilium_network.organizations import (
-    certificates_of,
-    create_monitor,
-    create_organization,
-    exchange_public_parts,
-)
-from consilium_network.profiles import FEDERATION_CHAINCODE, write_profiles
-from consilium_network.programs import Programs, find_or_build
+from consilium_network.profiles import FEDERATION_CHAINCODE
+from consilium_network.programs import find_or_build
 from consilium_network.status import NodeStatus, network_status
 from consilium_network.topology import Topology, load_topology, packaged_topology
 
-FEDERATION_CONTRACT = "consilium_chaincode.federation.contract:FederationContract"
+FEDERATION = ChaincodeSource(FEDERATION_CHAINCODE, "consilium_chaincode.federation.contract:FederationContract")
+
 Progress = Callable[[str], None]
-_GOSSIP_SECONDS = 60.0
-_POLL_SECONDS = 0.1
 
 
 def _silent(_: str) -> None:
@@ -51,10 +40,20 @@ class _Stage(msgspec.Struct, frozen=True):
 
 
 class Network:
-    """The network in one folder. All methods may be called from different processes, one after the other."""
+    """The network in one folder. Any process may use it, but only one at a time brings it up, stops or deletes it."""
 
     def __init__(self, directory: Path | str, topology: Topology | None = None) -> None:
+        """Name a network's folder, and what is to be made there (otherwise the packaged topology).
+
+        Raises:
+            NetworkStateError: there is a network already, made from another topology.
+        """
         self.folder = NetworkFolder(Path(directory).resolve())
+        if topology is not None and self._stage.joined and load_topology(self.folder.topology) != topology:
+            raise NetworkStateError(
+                f"the network in {self.folder.root} was made from another topology: leave yours out, or delete the "
+                "network first with `consilium network down`"
+            )
         self._topology = topology
 
     @property
@@ -64,21 +63,6 @@ class Network:
             made = self.folder.topology.exists()
             self._topology = load_topology(self.folder.topology) if made else packaged_topology()
         return self._topology
-
-    @property
-    def _stage(self) -> _Stage:
-        """How far the network has been set up."""
-        if not self.folder.progress.exists():
-            return _Stage()
-        return msgspec.json.decode(self.folder.progress.read_bytes(), type=_Stage)
-
-    def _record(self, **reached: bool) -> None:
-        stage = msgspec.structs.replace(self._stage, **reached)
-        write_atomically(self.folder.progress, msgspec.json.encode(stage))
-
-    def _refuse_running(self) -> None:
-        if self.is_running:
-            raise NetworkStateError(f"the network in {self.folder.root} is running already")
 
     # ---- the life of a network
 
@@ -91,25 +75,11 @@ class Network:
             NetworkError: a program is missing, a port is taken, a certificate has expired, a node doesn't start … The
                 message says which and what to do. What had been started is stopped again.
         """
-        self._refuse_running()
-        if not self._stage.joined:
-            programs = await find_or_build(progress)
-            self._clear_remains()
-            progress(f"Fabric {programs.release} ({programs.origin})")
-            await self._create(programs, progress)
-        self._check_certificates()
-        async with self._stopped_on_failure():
-            await self._start_processes(progress)
+        with self._alone():
+            self._refuse_running()
             if not self._stage.joined:
-                await self._join(progress)
-                self._record(joined=True)
-            await self._wait_for_gossip()
-            if federation and not self._stage.federation:
-                await self.deploy_chaincode(FEDERATION_CHAINCODE, FEDERATION_CONTRACT, progress=progress)
-                progress("founding the consortium")
-                await found_consortium(self.topology, self.folder)
-                self._record(federation=True)
-        progress("the network is ready")
+                await self._make(progress)
+            await self._run(progress, federation=federation or self._stage.federation)
 
     async def start(self, progress: Progress = _silent) -> None:
         """Start a network that was stopped; its ledger is as it was.
@@ -119,12 +89,9 @@ class Network:
         """
         if not self._stage.joined:
             raise NetworkStateError(f"there is no network in {self.folder.root}: make one with `consilium network up`")
-        self._refuse_running()
-        self._check_certificates()
-        async with self._stopped_on_failure():
-            await self._start_processes(progress)
-            await self._wait_for_gossip()
-        progress("the network is ready")
+        with self._alone():
+            self._refuse_running()
+            await self._run(progress, federation=self._stage.federation)
 
     async def stop(self, progress: Progress = _silent) -> bool:
         """End every process of the network and keep its ledger; False when none ran."""
@@ -139,14 +106,15 @@ class Network:
         """
         if not self.exists:
             raise NetworkStateError(f"there is no network in {self.folder.root}")
-        await self.stop(progress)
-        await asyncio.to_thread(shutil.rmtree, self.folder.root)
+        with self._alone():
+            await self.stop(progress)
+            await asyncio.to_thread(shutil.rmtree, self.folder.root)
         progress(f"deleted {self.folder.root}")
 
     @property
     def exists(self) -> bool:
         """True when the folder holds a network, whole or begun."""
-        return self.folder.topology.exists() and self.folder.supervisor.root.is_dir()
+        return self.folder.supervisor.nodes.is_dir()
 
     @property
     def is_running(self) -> bool:
@@ -197,77 +165,73 @@ class Network:
             raise NetworkStateError(f"{node} is not running")
         return process.pid
 
-    # ---- steps
+    # ---- how far it is
+
+    @property
+    def _stage(self) -> _Stage:
+        if not self.folder.progress.exists():
+            return _Stage()
+        return msgspec.json.decode(self.folder.progress.read_bytes(), type=_Stage)
+
+    def _record(self, **reached: bool) -> None:
+        stage = msgspec.structs.replace(self._stage, **reached)
+        write_atomically(self.folder.progress, msgspec.json.encode(stage))
+
+    def _refuse_running(self) -> None:
+        if self.is_running:
+            raise NetworkStateError(f"the network in {self.folder.root} is running already")
+
+    async def _make(self, progress: Progress) -> None:
+        programs = await find_or_build(progress)
+        progress(f"Fabric {programs.release} ({programs.origin})")
+        topology = self.topology
+        self._clear_remains()
+        progress("making keys and certificates")
+        await bring_up.create_files(topology, self.folder, programs)
+
+    async def _run(self, progress: Progress, *, federation: bool) -> None:
+        bring_up.check_certificates(self.topology, self.folder)
+        async with self._stopped_on_failure():
+            await bring_up.start_processes(self.topology, self.folder, progress)
+            if not self._stage.joined:
+                progress(f"joining the channel {self.topology.channel}")
+                await bring_up.join_channel(self.topology, self.folder)
+                self._record(joined=True)
+            await bring_up.wait_for_gossip(self.topology, self.folder)
+            if federation:
+                await self._run_federation(progress)
+        progress("the network is ready")
+
+    async def _run_federation(self, progress: Progress) -> None:
+        """Deploy the federation contract where it isn't yet, or isn't the code that is installed here."""
+        if not is_deployed(self.topology, self.folder, FEDERATION) or not self._stage.federation:
+            await deploy(self.topology, self.folder, FEDERATION, progress)
+        if not self._stage.federation:
+            progress("founding the consortium")
+            await found_consortium(self.topology, self.folder)
+            self._record(federation=True)
+
+    # ---- care
 
     def _clear_remains(self) -> None:
-        """Delete what a bring-up left that failed half-way; never a folder that isn't a network's."""
+        """Delete what a bring-up left that failed half-way; never what isn't a network's."""
         root = self.folder.root
-        if self.exists:
-            shutil.rmtree(root)
-        elif root.exists() and any(root.iterdir()):
+        if not self.exists and any(root.iterdir()):
             raise NetworkStateError(f"{root} is not empty and holds no network: name another --directory")
+        for path in root.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    async def _create(self, programs: Programs, progress: Progress) -> None:
-        topology, folder = self.topology, self.folder
-        folder.supervisor.nodes.mkdir(parents=True)
-        write_atomically(folder.topology, topology.to_yaml())
-        progress("making keys and certificates")
-        for organization in topology.organizations:
-            create_organization(organization, folder, topology.certificate_days)
-        create_monitor(folder)
-        exchange_public_parts(topology, folder)
-        block = await make_genesis_block(topology, folder, programs)
-        for organization in topology.organizations:
-            write_atomically(folder.organization(organization.name).genesis_block, block)
-            if organization.has_peer:
-                write_peer(organization, folder, programs)
-            if organization.has_orderer:
-                write_orderer(organization, folder, programs)
-        write_profiles(topology, folder)
-
-    async def _start_processes(self, progress: Progress) -> None:
-        specifications = list(load_specifications(self.folder.supervisor).values())
-        supervision.check_ports_free(specifications)
-        progress(f"starting {_summary(specifications)}")
-        await supervision.start_supervisor(self.folder)
-        await supervision.wait_until_listening(self.folder.supervisor, specifications)
-
-    async def _join(self, progress: Progress) -> None:
-        progress(f"joining the channel {self.topology.channel}")
-        folder = self.folder
-        block = (folder.channel / "genesis.block").read_bytes()
-        orderers = [join_orderer(each, folder.organization(each.name), block) for each in self.topology.orderers]
-        await asyncio.gather(*orderers)
-        await asyncio.gather(*(join_peer(folder.organization(each.name), block) for each in self.topology.peers))
-
-    async def _wait_for_gossip(self) -> None:
-        """Wait until every peer sees every other: endorsement across organisations needs it."""
-        deadline = time.monotonic() + _GOSSIP_SECONDS
-        specifications = load_specifications(self.folder.supervisor).values()
-        waiting = [each for each in specifications if each.kind is NodeKind.PEER]
-        others = len(waiting) - 1
-        while waiting:
-            if time.monotonic() > deadline:
-                names = ", ".join(each.name for each in waiting)
-                raise NodeError(f"{names}: not all other peers seen after {_GOSSIP_SECONDS:.0f} seconds")
-            known = await asyncio.gather(*(self._peers_known(each) for each in waiting))
-            waiting = [each for each, count in zip(waiting, known, strict=True) if count < others]
-            if waiting:
-                await asyncio.sleep(_POLL_SECONDS)
-
-    async def _peers_known(self, specification: NodeSpecification) -> int:
-        if specification.operations is None:
-            return 0
-        monitor = self.folder.supervisor.monitor
-        metrics = await read_metrics(specification.operations, monitor, self.topology.channel)
-        return (metrics.peers_known or 0) if metrics else 0
-
-    def _check_certificates(self) -> None:
-        for organization in self.topology.organizations:
-            own = self.folder.organization(organization.name)
-            for owner, paths in certificates_of(organization, own).items():
-                for path in paths:
-                    check_validity(path, owner)
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder, so that no two commands make, start or delete one network at once."""
+        root = self.folder.root
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _lock(descriptor, root)
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextlib.asynccontextmanager
     async def _stopped_on_failure(self) -> AsyncIterator[None]:
@@ -279,7 +243,8 @@ class Network:
             raise
 
 
-def _summary(specifications: list[NodeSpecification]) -> str:
-    counts = {kind: sum(each.kind is kind for each in specifications) for kind in NodeKind}
-    words = {NodeKind.ORDERER: "orderers", NodeKind.PEER: "peers", NodeKind.CHAINCODE: "chaincode services"}
-    return ", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count)
+def _lock(descriptor: int, root: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise NetworkStateError(f"another command is at work on the network in {root}: wait for it") from None

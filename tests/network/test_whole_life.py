@@ -5,10 +5,12 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -165,6 +167,82 @@ async def test_the_status_command_prints_a_table_and_json(small: Network) -> Non
     names = {each["name"]: each for each in json.loads(text)}
     assert names["peer.cleveland"]["running"]
     assert names["peer.cleveland"]["height"] > 1
+
+
+CONTRACT = """
+from consilium_chaincode.shim.contract import Contract, query, transaction
+
+
+class Greeter(Contract):
+    name = "greeter"
+
+    @query("Greet")
+    async def greet(self, stub):
+        return b"{greeting}"
+
+    @transaction("Keep")
+    async def keep(self, stub, value):
+        await stub.put_state("kept", value)
+        return b""
+
+    @query("Kept")
+    async def kept(self, stub):
+        return await stub.get_state("kept") or b""
+"""
+
+
+async def test_a_contract_is_deployed_and_its_code_replaced(small: Network, tmp_path: Path) -> None:
+    """The same name again replaces the code at every hospital; what it wrote stays."""
+    module = tmp_path / "greeter.py"
+    for greeting in ("first", "second"):
+        module.write_text(CONTRACT.replace("{greeting}", greeting))
+        await small.deploy_chaincode("greeter", "greeter:Greeter", python_path=[tmp_path])
+        async with Gateway.connect(Profile.load(small.profile("cleveland"))) as gateway:
+            contract = gateway.network().contract("greeter")
+            assert await contract.evaluate("Greet") == greeting.encode()
+            if greeting == "first":
+                await contract.submit("Keep", b"value")
+            assert await contract.evaluate("Kept") == b"value"
+    for specification in load_specifications(small.folder.supervisor).values():
+        if specification.name.startswith("greeter."):
+            (small.folder.supervisor.nodes / f"{specification.name}.json").unlink()
+    await supervision.reload_supervisor(small.folder.supervisor)
+
+
+async def test_another_topology_is_refused(small: Network) -> None:
+    with pytest.raises(NetworkStateError, match="was made from another topology"):
+        Network(small.folder.root, packaged_topology(4))
+
+
+async def test_programs_that_moved_are_found_again(small: Network) -> None:
+    await small.stop()
+    for specification in specifications_of(small, "hungary"):
+        if specification.name == "peer.hungary":
+            moved = ("/nowhere/peer", *specification.command[1:])
+            msgspec.structs.replace(specification, command=moved).save(small.folder.supervisor)
+    await small.start()
+    assert small.pid("peer.hungary")
+
+
+async def test_an_interrupted_up_leaves_nothing_running_and_goes_on_later(
+    make_network: Callable[[str, Topology], Awaitable[Network]],
+) -> None:
+    network = await make_network("interrupted", packaged_topology(3))
+    first_port = str(network.topology.organizations[0].first_port)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "consilium_command", "network", "up", "--hospitals", "3", "--first-port", first_port),
+        *("--directory", str(network.folder.root)),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    while b"joining" not in (line := await asyncio.wait_for(process.stderr.readline(), 60)):
+        assert line, "it ended before it joined the channel"
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 60) == 130
+    assert not network.is_running
+    await network.up(federation=False)
+    assert all(each.running for each in await network.status())
+    await network.down()
 
 
 async def test_a_running_network_is_not_started_twice(small: Network) -> None:
