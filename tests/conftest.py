@@ -61,6 +61,13 @@ async def network() -> AsyncIterator[Network]:
     await made.stop()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def probe(network: Network) -> str:
+    """Name the chaincode on the network that has the probe contract, which uses every feature of the shim."""
+    await network.deploy_chaincode("probe", "probe:Probe", python_path=[ROOT / "tests" / "chaincode" / "shim"])
+    return "probe"
+
+
 @pytest.fixture(scope="session")
 def make_network() -> Callable[[str, Topology], Awaitable[Network]]:
     """Return a function (name, topology) that prepares another network, for tests that stop or break it."""

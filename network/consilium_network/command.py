@@ -61,7 +61,7 @@ def _command(
     *,
     directory: bool = True,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+    parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     if directory:
         text = f"the network's folder (default: {DEFAULT_DIRECTORY})"
         parser.add_argument("--directory", type=Path, default=DEFAULT_DIRECTORY, help=text)
