@@ -137,12 +137,12 @@ class Agent:
         if duty is Duty.JOIN:
             await rounds.join(site, view)
         elif duty is Duty.ANCHOR:
-            await rounds.anchor(site, study, view)
+            await rounds.anchor(site, view)
         elif duty is Duty.UPLOAD:
             await rounds.upload(site, view)
             self._uploaded, self._uploaded_at = (view.round.round, view.round.attempt), time.monotonic()
         elif duty is Duty.ATTEST:
-            await rounds.attest(site, study, view)
+            await rounds.attest(site, view)
         elif duty is Duty.ADVANCE:
             await self._in_turn(study, view, lambda: self._advance(view))
 

@@ -15,7 +15,6 @@ from safetensors.numpy import save
 from consilium_client.configuration import HospitalConfiguration
 from consilium_client.errors import ModelFileError
 from consilium_client.journal import Parameters, StudyJournal, model_digest
-from consilium_client.study_file import load_study_file
 from consilium_peers.durable import write_durably
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -150,6 +149,8 @@ def predict(model: Path, study: Path, table: Path) -> list[str]:
         ModelFileError: the study file's task or columns aren't those the model was trained with.
         ClientError: the table has a missing column or a value out of range.
     """
+    from consilium_client.study_file import load_study_file  # brings torch, which nothing else here needs
+
     read, file = read_model(model), load_study_file(study)
     for name in ("code", "schema"):
         ours, theirs = getattr(file.terms, name), getattr(read.card, name)

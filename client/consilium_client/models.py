@@ -45,20 +45,18 @@ def next_model(base: Parameters, summed: Parameters, samples: list[int], terms: 
     return result
 
 
-def epoch_cipher(site: Site, study: StudyView) -> UpdateCipher:
-    """Open the study's key epoch with this hospital's wrapping key.
+async def epoch_cipher(site: Site, state: Round) -> UpdateCipher:
+    """Open the round's key epoch with this hospital's wrapping key; a round ends under the epoch it began under.
 
     Raises:
         KeyEpochError: the hospital holds no key of the epoch, or what it unwraps isn't what the ledger commits to.
     """
-    epoch = study.key_epoch
-    if epoch is None:
-        raise JournalError(f"study {study.study.terms.study} has no key epoch yet; its coordinator opens one")
+    epoch = await site.federation.read_key_epoch(state.study, state.epoch)
     seed = unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
     return UpdateCipher(site.parameter_set, seed, epoch.epoch)
 
 
-async def derive_model(site: Site, study: StudyView, view: RoundView) -> str:
+async def derive_model(site: Site, view: RoundView) -> str:
     """Fetch and decrypt a round's sum, apply it to the round's base model, store the model and return its digest."""
     state = view.round
     journal = site.journal.round(state.round)
@@ -71,7 +69,7 @@ async def derive_model(site: Site, study: StudyView, view: RoundView) -> str:
     )
     fetched = await site.aggregators.fetch_sum(context, published.publication.root, published.publication.chunks)
     started = time.monotonic()
-    cipher = epoch_cipher(site, study)
+    cipher = await epoch_cipher(site, state)
     slots = await asyncio.to_thread(cipher.decrypt, fetched.chunks)
     sums = unpack(slots, site.parameter_set, site.terms.parameters)
     bound = site.terms.update_bound_micro / 1e6
@@ -95,7 +93,7 @@ async def catch_up(site: Site, study: StudyView) -> None:
     for number in range(1, study.head.round + 1):
         view = await site.federation.read_round(site.terms.study, number)
         if view.round.phase is RoundPhase.FINAL and site.journal.load_model(_model(view.round)) is None:
-            digest = await derive_model(site, study, view)
+            digest = await derive_model(site, view)
             if digest != view.round.model:
                 raise JournalError(
                     f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}"

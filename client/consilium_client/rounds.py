@@ -22,7 +22,7 @@ from consilium_client.site import Site
 from consilium_peers.gateway import SubmitResult
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
-from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView, StudyView
+from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView
 
 
 def update_context(site: Site, state: Round, hospital: str) -> VectorContext:
@@ -59,7 +59,7 @@ def mask_key_name(state: Round) -> str:
     return f"mask-{state.study}-{state.round}"
 
 
-async def anchor(site: Site, study: StudyView, view: RoundView) -> None:
+async def anchor(site: Site, view: RoundView) -> None:
     """Train (once), mask and encrypt over this attempt's set, and anchor the root.
 
     Raises:
@@ -71,7 +71,7 @@ async def anchor(site: Site, study: StudyView, view: RoundView) -> None:
     journal = site.journal.round(state.round)
     update, entry = await _trained(site, state, journal)
     if journal.chunk_paths(state.attempt) is None:
-        await _encrypt(site, study, view, journal, update)
+        await _encrypt(site, view, journal, update)
     context = update_context(site, state, site.hospital)
     digests = [chunk_digest(chunk) for chunk in journal.chunks(state.attempt)]
     message = Anchor(
@@ -100,7 +100,7 @@ def check_same_set(site: Site, state: Round) -> None:
         if set(uploaded["participants"]) != set(state.participants):
             earlier_set, this_set = ", ".join(uploaded["participants"]), ", ".join(state.participants)
             raise PolicyRefusalError(
-                f"an update for model {state.base[:12]} went to an aggregator with {earlier_set}; without privacy noise "
+                f"an update for model {state.base[:12]} was sent with {earlier_set}; without privacy noise "
                 f"it is never encrypted for another set ({this_set})"
             )
 
@@ -129,9 +129,7 @@ def _train(site: Site, state: Round, journal: RoundJournal) -> None:
     journal.note(training_seconds=seconds)
 
 
-async def _encrypt(
-    site: Site, study: StudyView, view: RoundView, journal: RoundJournal, update: QuantisedUpdate
-) -> None:
+async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: QuantisedUpdate) -> None:
     state = view.round
     started = time.monotonic()
     slots = pack(update, site.parameter_set)
@@ -142,7 +140,7 @@ async def _encrypt(
     }
     own = site.keystore.x25519(mask_key_name(state))
     masked = mask_slots(slots, own, site.hospital, peers, update_context(site, state, site.hospital))
-    cipher = epoch_cipher(site, study)
+    cipher = await epoch_cipher(site, state)
     await asyncio.to_thread(journal.save_chunks, state.attempt, cipher.encrypt(masked))
     journal.note(encryption_seconds=time.monotonic() - started)
 
@@ -166,12 +164,12 @@ async def upload(site: Site, view: RoundView) -> None:
     )
 
 
-async def attest(site: Site, study: StudyView, view: RoundView) -> None:
+async def attest(site: Site, view: RoundView) -> None:
     """Derive the round's model from the published sum and attest its digest."""
     state = view.round
     journal = site.journal.round(state.round)
     journal.note(aggregation_seconds=max(0.0, time.time() - journal.figures().get("uploaded_at", time.time())))
-    digest = await derive_model(site, study, view)
+    digest = await derive_model(site, view)
     assert state.publisher is not None
     message = Attestation(study=state.study, round=state.round, publication=state.publisher, model=digest)
     await recorded(journal, "Attest", site.federation.attest(message))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from consilium_demo.processes import Background, StepError, run, run_json, run_shown
+from consilium_demo.processes import Background, StepError, run, run_each, run_json, run_shown
 from consilium_demo.scenario import STUDY, HospitalFiles, Variation, study_document, write_hospitals, write_policy
 
 ROUND_SECONDS = 120
@@ -86,9 +86,9 @@ def agree(network: Path, hospitals: list[HospitalFiles]) -> None:
     """Propose and approve the study."""
     first = hospitals[0]
     print(run("study", "propose", first.study, "--profile", profile(network, first.name, "admin")), end="")
-    for files in hospitals:
-        print(f"{files.name}: ", end="", flush=True)
-        print(run("study", "approve", files.study, "--profile", profile(network, files.name, "admin")), end="")
+    approvals = [("study", "approve", h.study, "--profile", profile(network, h.name, "admin")) for h in hospitals]
+    for files, answer in zip(hospitals, run_each(approvals), strict=True):
+        print(f"{files.name}: {answer}", end="")
 
 
 def train(network: Path, hospitals: list[HospitalFiles], background: Background, folder: Path, rounds: int) -> None:
@@ -97,9 +97,9 @@ def train(network: Path, hospitals: list[HospitalFiles], background: Background,
     background.start(
         "aggregator", "aggregator", "run", "--profile", profile(network, "aggregator", "aggregator"), "--state", state
     )
-    for files in hospitals:
-        print(f"{files.name}:")
-        print(run("client", "check", "--config", files.configuration), end="", flush=True)
+    checks = run_each([("client", "check", "--config", files.configuration) for files in hospitals])
+    for files, answer in zip(hospitals, checks, strict=True):
+        print(f"{files.name}:\n{answer}", end="", flush=True)
     for files in hospitals:
         background.start(files.name, "client", "run", "--config", files.configuration, "--until-finished")
     deadline = time.monotonic() + ROUND_SECONDS * rounds
@@ -117,7 +117,7 @@ def train(network: Path, hospitals: list[HospitalFiles], background: Background,
         background.wait(files.name, 30)
 
 
-def finish(network: Path, hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
+def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
     """Export the model at every hospital, apply it once, and write the result and its report."""
     from consilium_client.study_file import load_study_file
     from consilium_demo.report import as_html, as_text
@@ -131,8 +131,9 @@ def finish(network: Path, hospitals: list[HospitalFiles], folder: Path) -> dict[
     if len({card["model"] for card in cards}) != 1:
         raise StepError(f"the hospitals hold different models: {[card['model'] for card in cards]}")
     first = hospitals[0]
-    applied = ["--study", first.study, "--table", folder / "data" / f"{first.name}.csv", "--out", folder / "scores.csv"]
-    print(run("model", "predict", first.folder / "model.safetensors", *applied), end="")
+    rows, scores = folder / "data" / f"{first.name}.csv", folder / "scores.csv"
+    model = first.folder / "model.safetensors"
+    print(run("model", "predict", model, "--study", first.study, "--table", rows, "--out", scores), end="")
     fabric = run("network", "programs").split()[1]
     result = put_together(load_study_file(first.study), hospitals, folder / "data", cards[0], fabric)
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -158,7 +159,7 @@ def demonstrate(arguments: argparse.Namespace) -> None:
         with Background(folder / "logs") as background:
             train(network, hospitals, background, folder, study_document(variation)["rounds"])
             say("the result")
-            finish(network, hospitals, folder)
+            finish(hospitals, folder)
     print(f"\n{time.monotonic() - started:.0f} s; report {folder / 'report.html'}, figures {folder / 'result.json'}")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,12 @@ def run(*words: str | Path, timeout: float = 300) -> str:
     if done.returncode != 0:
         raise StepError(f"consilium {shown}: exit code {done.returncode}\n{(done.stderr or done.stdout).strip()}")
     return done.stdout
+
+
+def run_each(commands: Sequence[Sequence[str | Path]]) -> list[str]:
+    """Run several commands, two at a time, and return what each printed, in order."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(lambda words: run(*words), commands))
 
 
 def run_json(*words: str | Path, timeout: float = 60) -> Any:

@@ -13,6 +13,7 @@ mpl.use("svg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 Result = dict[str, Any]
 PARTS = ("training", "encryption", "upload", "aggregation", "ledger")
@@ -110,7 +111,7 @@ def _plot(title: str, ylabel: str, draw: Callable[[Axes], None]) -> str:
     figure, axes = plt.subplots(figsize=(5.6, 3.1))
     draw(axes)
     axes.set(title=title, xlabel="round", ylabel=ylabel)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
@@ -191,12 +192,13 @@ def as_html(result: Result) -> str:
         ("Hospitals", _html_table(*hospital_rows(result))),
         ("Rounds", _html_table(*round_rows(result))),
     ]
+    study, fabric = html.escape(result["study"]), html.escape(result["fabric"])
     body = "".join(f"<h2>{html.escape(title)}</h2>{content}" for title, content in sections)
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>Consilium: study {html.escape(result['study'])}</title>"
-        f"<style>{STYLE}</style><h1>Study {html.escape(result['study'])}</h1>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Consilium: study {study}</title>"
+        f"<style>{STYLE}</style><h1>Study {study}</h1>"
         f"<p class=note>{len(hospitals(result))} hospitals, {len(result['rounds'])} rounds, {privacy}; "
-        f"updates encrypted and masked, rounds decided on a Hyperledger Fabric {html.escape(result['fabric'])} ledger.</p>"
+        f"updates encrypted and masked, rounds decided on a Hyperledger Fabric {fabric} ledger.</p>"
         f"<div class=plots>{''.join(_plots(result))}</div>{body}"
         f"<h2>The model</h2><p><code>{html.escape(result['model_hash'])}</code><br>"
         f"attested by {html.escape(', '.join(result['attested_by']))}</p></html>\n"

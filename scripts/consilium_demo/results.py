@@ -121,5 +121,5 @@ def _evaluation(entry: dict[str, Any]) -> Evaluation:
 
 def _part(entry: dict[str, Any], part: str) -> float:
     if part == "ledger":
-        return sum(transaction["seconds"] for transaction in entry.get("transactions", []))
+        return float(sum(transaction["seconds"] for transaction in entry.get("transactions", [])))
     return float(entry[f"{part}_seconds"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from consilium_proto.refusals import RefusalCode
-
 from consilium_chaincode.federation.errors import Refused
+from consilium_proto.refusals import RefusalCode
 
 ADMIN = "admin"
 CLIENT = "client"

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from consilium_proto.records import Consortium, HospitalKey
-from consilium_proto.refusals import RefusalCode
-
 from consilium_chaincode.federation.bounds import MAX_AGGREGATORS, MIN_HOSPITALS, majority
 from consilium_chaincode.federation.curve_points import check_public_key
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.listings import check_sorted_unique
+from consilium_proto.records import Consortium, HospitalKey
+from consilium_proto.refusals import RefusalCode
 
 
 def voters(current: Consortium | None, proposed: Consortium) -> tuple[str, ...]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from consilium_proto.canonical import digest, encode
-from consilium_proto.records import Consortium, ConsortiumApproval, EventName, HospitalKey, HospitalReference
-
 from consilium_chaincode.federation import consortium as rules
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
@@ -13,6 +10,8 @@ from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
+from consilium_proto.canonical import digest, encode
+from consilium_proto.records import Consortium, ConsortiumApproval, EventName, HospitalKey, HospitalReference
 
 VOTER = "a hospital that decides about this consortium"
 HOSPITAL = "a hospital of the consortium"

@@ -7,16 +7,15 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from consilium_proto.canonical import Record, decode
-from consilium_proto.errors import WireError
-from consilium_proto.refusals import RefusalCode, refusal_message
-
 from consilium_chaincode.federation.callers import Caller
 from consilium_chaincode.federation.deadlines import check_clock
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.stub import ChaincodeStub
+from consilium_proto.canonical import Record, decode
+from consilium_proto.errors import WireError
+from consilium_proto.refusals import RefusalCode, refusal_message
 
 C = TypeVar("C", bound="ContractPart")
 A = TypeVar("A", bound=Record)

@@ -7,9 +7,8 @@ comparing texts compares points.
 
 from __future__ import annotations
 
-from consilium_proto.refusals import RefusalCode
-
 from consilium_chaincode.federation.errors import Refused
+from consilium_proto.refusals import RefusalCode
 
 FIELD_PRIME = 2**255 - 19
 

@@ -9,10 +9,9 @@ can't cut off a write made at D. All times are milliseconds since 1970, toleranc
 
 from __future__ import annotations
 
+from consilium_chaincode.federation.errors import Refused
 from consilium_proto.records import Deadlines, RoundPhase, StudyTerms
 from consilium_proto.refusals import RefusalCode
-
-from consilium_chaincode.federation.errors import Refused
 
 CONSORTIUM_TOLERANCE = 60
 """Clock tolerance in seconds of what belongs to no study yet."""

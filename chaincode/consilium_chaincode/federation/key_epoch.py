@@ -7,14 +7,13 @@ the key was wrapped well; holders do, by the commitment, and who opened an epoch
 
 from __future__ import annotations
 
-from consilium_proto.records import Consortium, CurrentEpoch, KeyEpoch, StudyTerms
-from consilium_proto.refusals import RefusalCode
-
 from consilium_chaincode.federation.bounds import smallest_cohort
 from consilium_chaincode.federation.curve_points import check_public_key
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.listings import check_sorted_unique
 from consilium_chaincode.federation.study import participants
+from consilium_proto.records import Consortium, CurrentEpoch, KeyEpoch, StudyTerms
+from consilium_proto.refusals import RefusalCode
 
 
 def holders(key_epoch: KeyEpoch) -> tuple[str, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from consilium_chaincode.federation import state_keys
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import Record, decode, encode
 from consilium_proto.records import (
     Consortium,
@@ -16,10 +19,6 @@ from consilium_proto.records import (
     StudyProgress,
 )
 from consilium_proto.refusals import RefusalCode
-
-from consilium_chaincode.federation import state_keys
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.shim.stub import ChaincodeStub
 
 R = TypeVar("R", bound=Record)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from consilium_proto.refusals import RefusalCode
-
 from consilium_chaincode.federation.errors import Refused
+from consilium_proto.refusals import RefusalCode
 
 
 def check_sorted_unique(names: Sequence[str], what: str) -> None:

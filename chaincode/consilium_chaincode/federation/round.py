@@ -18,6 +18,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from consilium_chaincode.federation.bounds import attestation_quorum, smallest_cohort
+from consilium_chaincode.federation.deadlines import deadline, has_passed, others_may_open
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.key_epoch import holders
+from consilium_chaincode.federation.study import check_coalition, require_phase
 from consilium_proto.records import (
     Consortium,
     KeyEpoch,
@@ -30,13 +37,6 @@ from consilium_proto.records import (
     StudyTerms,
 )
 from consilium_proto.refusals import RefusalCode
-from msgspec.structs import replace
-
-from consilium_chaincode.federation.bounds import attestation_quorum, smallest_cohort
-from consilium_chaincode.federation.deadlines import deadline, has_passed, others_may_open
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.federation.key_epoch import holders
-from consilium_chaincode.federation.study import check_coalition, require_phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.federation import round as rules
+from consilium_chaincode.federation import round_writes, state_keys
+from consilium_chaincode.federation import study as studies
+from consilium_chaincode.federation.callers import ADMIN, CLIENT
+from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
+from consilium_chaincode.federation.round_reading import read_view, read_written
+from consilium_chaincode.shim.contract import query, transaction
+from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import encode
 from consilium_proto.records import (
     Anchor,
@@ -16,17 +26,6 @@ from consilium_proto.records import (
     RoundReference,
 )
 from consilium_proto.refusals import RefusalCode
-
-from consilium_chaincode.federation import round as rules
-from consilium_chaincode.federation import round_writes, state_keys
-from consilium_chaincode.federation import study as studies
-from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
-from consilium_chaincode.federation.round_reading import read_view, read_written
-from consilium_chaincode.shim.contract import query, transaction
-from consilium_chaincode.shim.stub import ChaincodeStub
 
 ENTERED = {
     RoundPhase.SEALED: EventName.ROUND_SEALED,

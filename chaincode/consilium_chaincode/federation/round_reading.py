@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from consilium_chaincode.federation import state_keys
+from consilium_chaincode.federation.ledger_state import LedgerState
+from consilium_chaincode.federation.round import Written, advance
 from consilium_proto.canonical import Record
 from consilium_proto.records import (
     Anchor,
@@ -25,10 +28,6 @@ from consilium_proto.records import (
     RoundView,
     StudyTerms,
 )
-
-from consilium_chaincode.federation import state_keys
-from consilium_chaincode.federation.ledger_state import LedgerState
-from consilium_chaincode.federation.round import Written, advance
 
 R = TypeVar("R", bound=Record)
 

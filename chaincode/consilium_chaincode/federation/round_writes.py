@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.federation.curve_points import check_public_key
+from consilium_chaincode.federation.deadlines import check_in_time
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.study import chunk_count, sample_cap
 from consilium_proto.records import (
     Anchor,
     Attestation,
@@ -14,11 +18,6 @@ from consilium_proto.records import (
     StudyTerms,
 )
 from consilium_proto.refusals import RefusalCode
-
-from consilium_chaincode.federation.curve_points import check_public_key
-from consilium_chaincode.federation.deadlines import check_in_time
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.federation.study import chunk_count, sample_cap
 
 
 def check_join(terms: StudyTerms, state: Round, hospital: str, join: Join, timestamp: int) -> None:

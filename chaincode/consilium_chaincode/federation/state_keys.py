@@ -7,10 +7,9 @@ block behind an `Advance` of that round.
 
 from __future__ import annotations
 
+from consilium_chaincode.shim.composite_keys import composite_key
 from consilium_proto.canonical import digest
 from consilium_proto.records import Consortium
-
-from consilium_chaincode.shim.composite_keys import composite_key
 
 STUDY_KIND = "study"
 

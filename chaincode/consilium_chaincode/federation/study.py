@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
+from consilium_chaincode.federation.bounds import largest_coalition, majority
+from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.listings import check_sorted_unique
 from consilium_proto.canonical import digest
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import parameter_set
@@ -20,11 +25,6 @@ from consilium_proto.records import (
     StudyTerms,
 )
 from consilium_proto.refusals import RefusalCode
-from msgspec.structs import replace
-
-from consilium_chaincode.federation.bounds import largest_coalition, majority
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.federation.listings import check_sorted_unique
 
 
 def participants(terms: StudyTerms) -> tuple[str, ...]:

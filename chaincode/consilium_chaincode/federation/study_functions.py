@@ -2,20 +2,6 @@
 
 from __future__ import annotations
 
-from consilium_proto.canonical import decode, encode
-from consilium_proto.records import (
-    EventName,
-    KeyEpoch,
-    Study,
-    StudyApproval,
-    StudyApprovalRequest,
-    StudyList,
-    StudyPhase,
-    StudyReference,
-    StudyTerms,
-    StudyView,
-)
-
 from consilium_chaincode.federation import key_epoch as epochs
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation import study as rules
@@ -25,6 +11,20 @@ from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
+from consilium_proto.canonical import decode, encode
+from consilium_proto.records import (
+    EventName,
+    KeyEpoch,
+    KeyEpochReference,
+    Study,
+    StudyApproval,
+    StudyApprovalRequest,
+    StudyList,
+    StudyPhase,
+    StudyReference,
+    StudyTerms,
+    StudyView,
+)
 
 HOSPITAL = "a hospital of the consortium"
 
@@ -166,6 +166,15 @@ class StudyFunctions(ContractPart):
         await ledger.write(state_keys.current_epoch(proposed.study), opened)
         ledger.announce(EventName.KEY_EPOCH_OPENED, caller.organization, proposed.study, phase=study.phase)
         return b""
+
+    @query("ReadKeyEpoch")
+    @takes(KeyEpochReference)
+    async def read_key_epoch(self, stub: ChaincodeStub, reference: KeyEpochReference) -> bytes:
+        """Return a key epoch, also an earlier one: who could decrypt under it. Anyone in the channel may ask."""
+        found = await LedgerState(stub).read(KeyEpoch, state_keys.key_epoch(reference.study, reference.epoch))
+        if found is None:
+            raise Refused(RefusalCode.NOT_FOUND, f"study {reference.study} has no key epoch {reference.epoch}")
+        return encode(found)
 
 
 async def _approved_by(ledger: LedgerState, study: str, hospitals: tuple[str, ...]) -> tuple[str, ...]:
