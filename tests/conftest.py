@@ -78,10 +78,3 @@ def make_network() -> Callable[[str, Topology], Awaitable[Network]]:
 def repository() -> Path:
     """The root of the repository."""
     return ROOT
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def probe(network: Network) -> str:
-    """The name of a chaincode on the network that uses every feature of the shim; its class is in tests/chaincode/shim."""
-    await network.deploy_chaincode("probe", "probe:Probe", python_path=[ROOT / "tests" / "chaincode" / "shim"])
-    return "probe"
