@@ -46,7 +46,7 @@ class OpenRounds:
         """Return the session of a round as the ledger has it; for errors see `session`."""
         state = view.round
         if state.phase.decided:
-            raise RoundOverError(f"round {state.round} of {state.study} is {state.phase}; nothing is uploaded for it")
+            raise RoundOverError(f"round {state.round} of {state.study} is decided ({state.phase})")
         if state.phase not in _UPLOADING:
             raise TooEarlyError(
                 f"round {state.round} of {state.study} is {state.phase}: uploads begin when every anchor is there"

@@ -13,6 +13,7 @@ Answers other than OK, by gRPC status:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -46,6 +47,8 @@ T = TypeVar("T")
 
 # Chunks of one call that are checked and stored together: bounds memory per call, saves syncs.
 BATCH_CHUNKS = 32
+# On a slow connection chunks don't wait longer for others, so that what arrived before it breaks is kept.
+BATCH_SECONDS = 0.25
 
 _STATUS: dict[type[AggregatorError], grpc.StatusCode] = {
     StrangerError: grpc.StatusCode.UNAUTHENTICATED,
@@ -142,12 +145,17 @@ class AggregatorService(aggregator_pb2_grpc.AggregatorServicer):
 
 async def _batches(chunks: AsyncIterator[messages.Chunk]) -> AsyncIterator[list[messages.Chunk]]:
     """Group a stream's chunks, each group of one vector."""
+    clock = asyncio.get_running_loop().time
     batch: list[messages.Chunk] = []
+    began = clock()
     async for chunk in chunks:
-        if batch and (len(batch) == BATCH_CHUNKS or chunk.vector != batch[0].vector):
+        if batch and chunk.vector != batch[0].vector:
             yield batch
             batch = []
         batch.append(chunk)
+        if len(batch) == BATCH_CHUNKS or clock() - began >= BATCH_SECONDS:
+            yield batch
+            batch, began = [], clock()
     if batch:
         yield batch
 

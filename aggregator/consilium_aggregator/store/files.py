@@ -29,12 +29,6 @@ class FileStore:
         with _as_store_errors(f"open the store in {directory}"):
             self._content.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def sweep(self) -> None:
-        """Remove what an earlier process had only half written; called before the first `put`."""
-        with _as_store_errors(f"clean up {self._content}"):
-            for left in self._content.glob(f"*/*/*/*{_ASIDE}"):
-                left.unlink(missing_ok=True)
-
     def put(self, area: Area, contents: Sequence[bytes]) -> list[bytes]:
         """See `ContentStore.put`. The folder is synced once for all contents."""
         folder = self._folder(area)
@@ -68,7 +62,7 @@ class FileStore:
         """See `ContentStore.held`. The folder is listed once, which is faster than asking for each file."""
         folder = self._folder(area)
         with _as_store_errors(f"list {folder}"):
-            present = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+            present = {entry.name for entry in _entries(folder)}
         return [digest.hex() in present for digest in digests]
 
     def areas(self) -> list[Area]:
@@ -94,9 +88,7 @@ class FileStore:
         """See `ContentStore.size`."""
         folder = self._folder(area)
         with _as_store_errors(f"list {folder}"):
-            if not folder.is_dir():
-                return 0, 0
-            sizes = [entry.stat().st_size for entry in os.scandir(folder) if not entry.name.endswith(_ASIDE)]
+            sizes = [entry.stat().st_size for entry in _entries(folder) if not entry.name.endswith(_ASIDE)]
         return len(sizes), sum(sizes)
 
     def _folder(self, area: Area) -> Path:
@@ -111,6 +103,17 @@ class FileStore:
         _sync_folder(folder.parent)
 
 
+def sweep(directory: Path) -> None:
+    """Remove what a killed process had only half written anywhere below a folder.
+
+    Raises:
+        StoreError: something can't be removed.
+    """
+    with _as_store_errors(f"clean up {directory}"):
+        for left in directory.rglob(f"*{_ASIDE}"):
+            left.unlink(missing_ok=True)
+
+
 def write_whole(place: Path, content: bytes) -> None:
     """Write a file so that it is whole or absent, whatever is killed when, and stays once this returns.
 
@@ -119,6 +122,15 @@ def write_whole(place: Path, content: bytes) -> None:
     """
     with _as_store_errors(f"write {place}"):
         write_durably(place, content)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder; one that isn't there, or goes while it is listed, is empty."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
 
 
 def _write(place: Path, content: bytes) -> None:

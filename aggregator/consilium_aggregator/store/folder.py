@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consilium_aggregator.errors import StoreError
 from consilium_aggregator.store.content import ContentStore
-from consilium_aggregator.store.files import FileStore, write_whole
+from consilium_aggregator.store.files import FileStore, sweep, write_whole
 from consilium_aggregator.store.manifests import ManifestFiles
 
 
@@ -53,7 +53,7 @@ def open_store(directory: Path, organization: str, channel: str) -> Iterator[Sto
         except OSError:
             raise StoreError(f"another aggregator runs on the store {directory}; give each its own") from None
         _check_owner(directory / "owner.json", {"organization": organization, "channel": channel})
-        FileStore(directory).sweep()
+        sweep(directory)
         yield _contents(directory)
 
 

@@ -118,8 +118,11 @@ class ManifestFiles:
         return found
 
     def size(self, name: VectorName) -> int:
-        """Return how many digests a manifest's file has room for."""
-        return self._place(name).stat().st_size // DIGEST_SIZE
+        """Return how many digests a manifest's file has room for, 0 when there is none."""
+        try:
+            return self._place(name).stat().st_size // DIGEST_SIZE
+        except FileNotFoundError:
+            return 0
 
     def drop(self, name: VectorName) -> None:
         """Forget a manifest."""
