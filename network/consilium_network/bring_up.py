@@ -14,7 +14,7 @@ from consilium_network.errors import NodeError
 from consilium_network.joining import join_orderer, join_peer
 from consilium_network.layout import NetworkFolder, write_atomically
 from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications, write_orderer, write_peer
-from consilium_network.operations import read_metrics
+from consilium_network.operations import Metrics, read_metrics
 from consilium_network.organizations import (
     certificates_of,
     create_monitor,
@@ -27,6 +27,7 @@ from consilium_network.topology import Topology
 
 Progress = Callable[[str], None]
 _GOSSIP_SECONDS = 60.0
+_LEVEL_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _PROCESS_WORDS = {
     NodeKind.ORDERER: "orderers",
@@ -121,11 +122,40 @@ async def wait_for_gossip(topology: Topology, folder: NetworkFolder) -> None:
             await asyncio.sleep(_POLL_SECONDS)
 
 
+async def wait_until_level(topology: Topology, folder: NetworkFolder) -> None:
+    """Wait until every peer has the blocks that any peer has now, so that the next write finds them of one mind.
+
+    Raises:
+        NodeError: not within a minute. Names the peers that are behind.
+    """
+    deadline = time.monotonic() + _LEVEL_SECONDS
+    peers = [each for each in load_specifications(folder.supervisor).values() if each.kind is NodeKind.PEER]
+    target = max(await _heights(peers, topology, folder))
+    behind = peers
+    while behind:
+        heights = await _heights(behind, topology, folder)
+        behind = [each for each, height in zip(behind, heights, strict=True) if height < target]
+        if behind and time.monotonic() > deadline:
+            names = ", ".join(each.name for each in behind)
+            raise NodeError(f"{names}: without block {target - 1} after {_LEVEL_SECONDS:.0f} seconds")
+        if behind:
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _heights(peers: list[NodeSpecification], topology: Topology, folder: NetworkFolder) -> list[int]:
+    found = await asyncio.gather(*(_metrics(each, topology, folder) for each in peers))
+    return [(each.height or 0) if each else 0 for each in found]
+
+
 async def _peers_known(specification: NodeSpecification, topology: Topology, folder: NetworkFolder) -> int:
-    if specification.operations is None:
-        return 0
-    metrics = await read_metrics(specification.operations, folder.supervisor.monitor, topology.channel)
+    metrics = await _metrics(specification, topology, folder)
     return (metrics.peers_known or 0) if metrics else 0
+
+
+async def _metrics(specification: NodeSpecification, topology: Topology, folder: NetworkFolder) -> Metrics | None:
+    if specification.operations is None:
+        return None
+    return await read_metrics(specification.operations, folder.supervisor.monitor, topology.channel)
 
 
 def _lost_program(specification: NodeSpecification) -> bool:

@@ -200,7 +200,8 @@ class Network:
             await bring_up.wait_for_gossip(self.topology, self.folder)
             if federation:
                 await self._run_federation(progress)
-        progress("the network is ready")
+            await bring_up.wait_until_level(self.topology, self.folder)
+        progress(f"the network is ready; profiles lie in {self.folder.root}/organizations/NAME/profiles")
 
     async def _run_federation(self, progress: Progress) -> None:
         """Deploy the federation contract where it isn't yet, or isn't the code that is installed here."""

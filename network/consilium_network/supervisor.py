@@ -225,7 +225,20 @@ def main() -> int:
     return 0
 
 
+def _has_process_descriptors() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 async def _supervise(folder: NetworkFolder) -> None:
+    if sys.version_info < (3, 12) and _has_process_descriptors():
+        # Otherwise one thread per child waits for its end, and a process with threads had better not fork.
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
     await Supervisor(folder).run()
 
 
