@@ -11,10 +11,9 @@ from consilium_client.configuration import HospitalConfiguration
 from consilium_client.data import Split, data_set_digest, read_table, split
 from consilium_client.journal import Parameters
 from consilium_client.study_file import StudyFile
-from consilium_client.training.accountant import Accountant, Cost
+from consilium_client.training.accountant import Accountant, Cost, sampled_steps
 from consilium_client.training.evaluation import Evaluation, evaluate
 from consilium_client.training.plain import train_plain
-from consilium_client.training.private import sampled_steps, train_private
 from consilium_proto.records import PrivacyEntry, PrivacyTerms, RoundPhase, RoundView
 
 
@@ -81,6 +80,8 @@ class TrainingSite:
             seed = f"{self._study.seed}/{self._hospital}/{round_number}"
             trained = train_plain(task, self._rows.training, base, seed=seed)
         else:
+            from consilium_client.training.private import train_private
+
             entry = self._accountant.reserve(terms.study, round_number, self._cost(terms.privacy), terms.privacy)
             trained = train_private(
                 task,

@@ -8,6 +8,7 @@ from consilium_chaincode.federation import study as rules
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
 from consilium_chaincode.federation.contract_parts import ContractPart, answer, caller_of, check_empty, takes
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
+from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
@@ -25,6 +26,7 @@ from consilium_proto.records import (
     StudyTerms,
     StudyView,
 )
+from consilium_proto.refusals import RefusalCode
 
 HOSPITAL = "a hospital of the consortium"
 

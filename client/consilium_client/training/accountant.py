@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from opacus.accountants.analysis import rdp
-
 from consilium_client.errors import PrivacyError
+from consilium_client.training.task import TrainingTask
 from consilium_peers.durable import write_durably
 from consilium_proto.records import PrivacyEntry, PrivacyTerms
 
@@ -34,6 +33,8 @@ class Cost:
 
     def rdp(self) -> list[float]:
         """Return the Rényi divergence at each of `ORDERS`."""
+        from opacus.accountants.analysis import rdp  # brings Opacus: seconds that training without noise can do without
+
         values = rdp.compute_rdp(
             q=self.sample_rate_numerator / self.sample_rate_denominator,
             noise_multiplier=self.noise_multiplier_milli / 1000,
@@ -43,6 +44,21 @@ class Cost:
         return [float(value) for value in values]
 
 
+def sampled_steps(task: TrainingTask, rows: int) -> int:
+    """Return how many batches a pass has; a row is in each with probability 1 / this.
+
+    Raises:
+        PrivacyError: so few rows that batches of equal size can't give that number.
+    """
+    size = -(-rows // task.steps_per_epoch)
+    steps = -(-rows // size)
+    if steps != task.steps_per_epoch:
+        raise PrivacyError(
+            f"{rows} rows can't be sampled in {task.steps_per_epoch} steps per epoch; it would be {steps}"
+        )
+    return steps
+
+
 def epsilon_micro(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
     """Return the epsilon of all costs together at the terms' delta, in millionths, rounded up."""
     total = [0.0] * len(ORDERS)
@@ -50,6 +66,8 @@ def epsilon_micro(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
         total = [sum(pair) for pair in zip(total, cost.rdp(), strict=True)]
     if not any(total):
         return 0
+    from opacus.accountants.analysis import rdp
+
     delta = terms.delta_numerator / terms.delta_denominator
     epsilon, _ = rdp.get_privacy_spent(orders=list(ORDERS), rdp=total, delta=delta)
     return math.ceil(float(epsilon) * MICRO)

@@ -19,22 +19,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from consilium_client.data import Dataset
 from consilium_client.errors import PrivacyError
+from consilium_client.training.accountant import sampled_steps
 from consilium_client.training.task import Parameters, TrainingTask, flatten, load_parameters, new_model
-
-
-def sampled_steps(task: TrainingTask, rows: int) -> int:
-    """Return how many batches a pass has; a row is in each with probability 1 / this.
-
-    Raises:
-        PrivacyError: so few rows that batches of equal size can't give that number.
-    """
-    size = -(-rows // task.steps_per_epoch)
-    steps = -(-rows // size)
-    if steps != task.steps_per_epoch:
-        raise PrivacyError(
-            f"{rows} rows can't be sampled in {task.steps_per_epoch} steps per epoch; it would be {steps}"
-        )
-    return steps
 
 
 def train_private(
