@@ -116,6 +116,17 @@ async def test_nobody_fetches_a_hospitals_update_or_an_unpublished_sum(world: Wo
                 assert (await refusal(anext(aiter(stub.FetchChunks(request)))))[0] is Code.NOT_FOUND
 
 
+async def test_a_sum_has_the_attempt_of_its_publication(world: World) -> None:
+    world.start_round()
+    async with world.aggregator():
+        await world.upload_all()
+        await world.publication()
+        async with world.stub(BETA) as stub:
+            assert len((await stub.FetchManifest(reference(AGGREGATOR))).digests) == CHUNKS
+            code, message = await refusal(stub.FetchManifest(reference(AGGREGATOR, attempt=1)))
+    assert (code, "attempt 1 is published" in message) == (Code.NOT_FOUND, True)
+
+
 # ---- manifests
 
 
