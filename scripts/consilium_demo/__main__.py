@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from consilium_demo.processes import Background, StepError, run, run_each, run_json, run_shown
-from consilium_demo.scenario import STUDY, HospitalFiles, Variation, study_document, write_hospitals, write_policy
+from consilium_demo.scenario import HospitalFiles, Variation, study_document, write_hospitals, write_policy
 
 ROUND_SECONDS = 120
 
@@ -126,7 +126,7 @@ def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
     cards = []
     for files in hospitals:
         model = files.folder / "model.safetensors"
-        run("model", "export", STUDY, "--config", files.configuration, "--out", model)
+        run("model", "export", files.study_name, "--config", files.configuration, "--out", model)
         cards.append(run_json("model", "show", model))
     if len({card["model"] for card in cards}) != 1:
         raise StepError(f"the hospitals hold different models: {[card['model'] for card in cards]}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import yaml
 
 from consilium_demo import heart
 
-STUDY = "heart"
 TEMPLATE = Path(__file__).with_name("heart_study.yaml")
 MSP_IDS = {
     "cleveland": "ClevelandMSP",
@@ -23,12 +23,13 @@ MSP_IDS = {
 
 @dataclass(frozen=True)
 class Variation:
-    """How this run differs from the study file as it is."""
+    """How this run differs from the study file as it is. `changes` replaces whole fields of it."""
 
     privacy: bool = True
     rounds: int | None = None
     hospitals: int = 4
     seed: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class HospitalFiles:
     name: str
     msp_id: str
     folder: Path
+    study_name: str
 
     @property
     def configuration(self) -> Path:
@@ -57,7 +59,7 @@ class HospitalFiles:
     @property
     def released(self) -> Path:
         """What the hospital's policy lets others see."""
-        return self.folder / "state" / "released" / STUDY
+        return self.folder / "state" / "released" / self.study_name
 
 
 def study_document(variation: Variation) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def study_document(variation: Variation) -> dict[str, Any]:
         document["rounds"] = variation.rounds
     if variation.seed is not None:
         document["seed"] = variation.seed
-    return document
+    return {**document, **variation.changes}
 
 
 def write_hospitals(folder: Path, network: Path, variation: Variation) -> list[HospitalFiles]:
@@ -80,7 +82,7 @@ def write_hospitals(folder: Path, network: Path, variation: Variation) -> list[H
     document = study_document(variation)
     hospitals = []
     for name in list(MSP_IDS)[: variation.hospitals]:
-        files = HospitalFiles(name, MSP_IDS[name], folder / "hospitals" / name)
+        files = HospitalFiles(name, MSP_IDS[name], folder / "hospitals" / name, document["study"])
         files.folder.mkdir(parents=True, exist_ok=True)
         files.study.write_text(yaml.safe_dump(document, sort_keys=False))
         configuration = {
