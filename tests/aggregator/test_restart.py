@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,9 +30,11 @@ from aggregator_world import (
 )
 from ledger_double import AGGREGATOR
 
+from consilium_aggregator import round_sum
 from consilium_aggregator.errors import StoreError
 from consilium_aggregator.holdings import holdings
 from consilium_aggregator.store.folder import look_into
+from consilium_aggregator.summation import add_chunks
 from consilium_proto.records import Publication
 
 
@@ -79,6 +82,29 @@ async def test_a_sum_is_finished_after_a_restart_without_any_upload(world: World
     assert not world.ledger.round(STUDY, 1).publications
     async with world.aggregator():
         await check_sum(world, await world.publication())
+
+
+async def test_what_was_added_up_isnt_added_again_after_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.start_round()
+    async with world.aggregator():
+        await world.upload_all(ALPHA, BETA)
+        async with world.stub(GAMMA) as stub:
+            await stub.AnnounceManifest(manifest(GAMMA))
+            await stub.UploadChunks(iter([chunk(GAMMA, position) for position in range(CHUNKS - 1)]))
+        await until(lambda: holdings(look_into(world.store))[0].summed == CHUNKS - 1)
+    added = []
+
+    def counted(*arguments: Any) -> bytes:
+        added.append(arguments)
+        return add_chunks(*arguments)
+
+    monkeypatch.setattr(round_sum, "add_chunks", counted)
+    async with world.aggregator():
+        await world.upload_all(GAMMA)
+        await check_sum(world, await world.publication())
+    assert len(added) == 1
 
 
 async def test_a_published_sum_is_served_after_a_restart(world: World) -> None:
