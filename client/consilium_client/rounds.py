@@ -100,8 +100,8 @@ def check_same_set(site: Site, state: Round) -> None:
         if set(uploaded["participants"]) != set(state.participants):
             earlier_set, this_set = ", ".join(uploaded["participants"]), ", ".join(state.participants)
             raise PolicyRefusalError(
-                f"model {state.base[:12]}: an update was sent with {earlier_set}; without privacy noise "
-                f"it is never encrypted for another set ({this_set})"
+                f"model {state.base[:12]}: ciphertexts were sent with {earlier_set}; without privacy noise "
+                f"none are made for another set ({this_set})"
             )
 
 
