@@ -26,6 +26,8 @@ PAUSE_SECONDS = 0.25
 
 # Another transaction changed what this one had read. It has no effect and may be proposed anew.
 _CONFLICTS = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
+# Endorsers at different heights, just after a commit, give different read sets.
+_PEERS_APART = "ProposalResponsePayloads do not match"
 # Under BFT ordering a late copy of an envelope is answered with an error although it has been ordered.
 _ALREADY_ORDERED = ("already processed", "already exists")
 
@@ -150,7 +152,8 @@ async def _endorse_patiently(endorse: Callable[[float], Awaitable[Transaction]],
         try:
             return await endorse(max(0.1, deadline - clock()))
         except EndorseError as error:
-            if error.refusal is not None or not error.transient or clock() + PAUSE_SECONDS >= deadline:
+            passing = error.transient or _PEERS_APART in error.reason
+            if error.refusal is not None or not passing or clock() + PAUSE_SECONDS >= deadline:
                 raise
         await asyncio.sleep(PAUSE_SECONDS)
 
