@@ -63,6 +63,7 @@ class PeerStream:
         self._writing = asyncio.Lock()
         self._waiting: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
         self.write_batch_limit = 0
         self.multi_get_limit = 0
 
@@ -176,13 +177,26 @@ class PeerStream:
         return proposal_response_pb2.Response(status=_OK, payload=payload)
 
     async def _send(self, message: Any) -> None:
+        # Who waits may be cancelled, the write may not: it would still be under way when the next one begins.
+        write = asyncio.create_task(self._write(message))
+        self._writes.add(write)
+        write.add_done_callback(self._written)
+        await asyncio.shield(write)
+
+    async def _write(self, message: Any) -> None:
         async with self._writing:
             await self._writer.write(message)
+
+    def _written(self, write: asyncio.Task[None]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # whoever waited has it too
 
     async def _end(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(StreamLostError("the peer closed the stream"))
-        for task in list(self._running):
+        tasks = [*self._running, *self._writes]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from consilium_chaincode.shim.composite_keys import check_simple_key, partial_key_range
 from consilium_chaincode.shim.contract import Contract
+from consilium_chaincode.shim.endorsement_policies import check_policy
 from consilium_chaincode.shim.errors import ChaincodeError, StateError
 from consilium_chaincode.shim.stub import ChaincodeStub, Creator, Event, KeyModification, KeyValue, Page
 
@@ -232,6 +233,7 @@ class MemoryStub:
     async def set_validation_parameter(self, key: str, policy: bytes, *, collection: str = "") -> None:
         """See `ChaincodeStub`."""
         check_simple_key(key)
+        check_policy(policy)
         place = self._place(collection, key)
         if place in self._simulation.writes:
             exists = self._simulation.writes[place] is not None

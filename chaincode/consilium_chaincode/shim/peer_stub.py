@@ -13,6 +13,7 @@ from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_pb2, proposal_response_pb2
 
 from consilium_chaincode.shim.composite_keys import check_simple_key, partial_key_range
+from consilium_chaincode.shim.endorsement_policies import check_policy
 from consilium_chaincode.shim.errors import ERROR_THRESHOLD, ChaincodeError, StateError, StreamLostError
 from consilium_chaincode.shim.stub import Creator, Event, KeyModification, KeyValue, Page
 
@@ -158,6 +159,7 @@ class PeerStub:
     async def set_validation_parameter(self, key: str, policy: bytes, *, collection: str = "") -> None:
         """See `ChaincodeStub`."""
         check_simple_key(key)
+        check_policy(policy)
         if not await self._has_value(collection, key):
             # The peer would ignore it without a word.
             raise ChaincodeError(f"{key!r} has no value; write one before giving it an endorsement policy")

@@ -137,7 +137,10 @@ class ChaincodeStub(Protocol):
         ...
 
     async def set_validation_parameter(self, key: str, policy: bytes, *, collection: str = "") -> None:
-        """Give an existing key, or one that this transaction writes, an endorsement policy of its own."""
+        """Give an existing key, or one that this transaction writes, an endorsement policy of its own.
+
+        `endorsement_policies.quorum_of` makes policies; one that peers can't evaluate is refused.
+        """
         ...
 
     def range(self, start: str = "", end: str = "", *, collection: str = "") -> AsyncIterator[KeyValue]:
