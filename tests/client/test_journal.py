@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from consilium_client.errors import JournalError
 from consilium_client.journal import StudyJournal, model_digest
 

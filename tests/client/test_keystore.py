@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from consilium_client.errors import KeystoreError
 from consilium_client.keystore import PASSPHRASE_VARIABLE, Keystore, read_passphrase
 

@@ -2,6 +2,9 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from consilium_proto.chunk_tree import (
     InclusionProof,
     VectorContext,
@@ -13,8 +16,6 @@ from consilium_proto.chunk_tree import (
     tree_root,
 )
 from consilium_proto.errors import TreeMismatchError, WireError
-from hypothesis import given
-from hypothesis import strategies as st
 
 CONTEXT = VectorContext("consilium", "heart", 1, 7, 0, "ClevelandMSP", "update")
 KNOWN_CONTEXT = (

@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from consilium_proto.chunks import (
     decode_sum,
     decode_update,
@@ -10,8 +13,6 @@ from consilium_proto.chunks import (
 )
 from consilium_proto.errors import ChunkError
 from consilium_proto.parameter_sets import PARAMETER_SETS, parameter_set
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CHOSEN = parameter_set("bfv4096-q58-b8")
 EPOCH = 3

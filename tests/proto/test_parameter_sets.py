@@ -1,4 +1,6 @@
 import pytest
+from tenseal import sealapi
+
 from consilium_proto import canonical
 from consilium_proto.errors import MalformedMessageError, UnknownParameterSetError, WireError
 from consilium_proto.parameter_sets import (
@@ -11,7 +13,6 @@ from consilium_proto.parameter_sets import (
 )
 from consilium_proto.records import Identifier
 from consilium_proto.seal_streams import MemoryFile, SealContext, SealStreamError
-from tenseal import sealapi
 
 EVERY_SET = pytest.mark.parametrize("chosen", PARAMETER_SETS.values(), ids=PARAMETER_SETS)
 

@@ -6,6 +6,22 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from federation_world import (
+    AGGREGATORS,
+    ALPHA,
+    HOSPITALS,
+    NOW,
+    STUDY,
+    anchor,
+    attestation,
+    consortium,
+    join,
+    key_epoch,
+    opening,
+    publication,
+    terms,
+)
+
 from consilium_chaincode.federation.contract import FederationContract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
@@ -22,21 +38,6 @@ from consilium_proto.records import (
     StudyView,
 )
 from consilium_proto.refusals import RefusalCode, refusal_code
-from federation_world import (
-    AGGREGATORS,
-    ALPHA,
-    HOSPITALS,
-    NOW,
-    STUDY,
-    anchor,
-    attestation,
-    consortium,
-    join,
-    key_epoch,
-    opening,
-    publication,
-    terms,
-)
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+
 from consilium_chaincode.federation.errors import Refused
 from consilium_proto.records import (
     Anchor,

@@ -5,10 +5,6 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from consilium_chaincode.shim.memory_stub import Simulation
-from consilium_proto.canonical import Record
-from consilium_proto.records import RoundPhase, RoundReference, StudyReference
-from consilium_proto.refusals import RefusalCode
 from federation_ledger import CONFLICT, VALID, FederationLedger, Refusal
 from federation_world import (
     AGGREGATORS,
@@ -38,6 +34,11 @@ from federation_world import (
     seconds,
     terms,
 )
+
+from consilium_chaincode.shim.memory_stub import Simulation
+from consilium_proto.canonical import Record
+from consilium_proto.records import RoundPhase, RoundReference, StudyReference
+from consilium_proto.refusals import RefusalCode
 
 ROUND = RoundReference(study=STUDY, round=1)
 PHASE_LIMIT = seconds(TOLERANCE + LENGTH)

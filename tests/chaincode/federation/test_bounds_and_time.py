@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from federation_world import LENGTH, NOW, TOLERANCE, public_key, refused, seconds, terms
+
 from consilium_chaincode.federation import bounds, deadlines
 from consilium_chaincode.federation.callers import ADMIN, CLIENT, Caller
 from consilium_chaincode.federation.curve_points import FIELD_PRIME, LOW_ORDER_U, check_public_key
 from consilium_chaincode.federation.listings import check_sorted_unique
 from consilium_proto.records import RoundPhase
 from consilium_proto.refusals import RefusalCode
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from federation_world import LENGTH, NOW, TOLERANCE, public_key, refused, seconds, terms
 
 
 @pytest.mark.parametrize(

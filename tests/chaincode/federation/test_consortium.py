@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from federation_world import ALPHA, BETA, DELTA, GAMMA, HOSPITALS, consortium, public_key, refused
+
 from consilium_chaincode.federation import consortium as rules
 from consilium_proto.records import HospitalKey
 from consilium_proto.refusals import RefusalCode
-from federation_world import ALPHA, BETA, DELTA, GAMMA, HOSPITALS, consortium, public_key, refused
 
 
 def test_the_first_consortium_needs_every_hospital_it_lists() -> None:

@@ -5,21 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from consilium_chaincode.shim.memory_stub import Simulation
-from consilium_proto.canonical import Record, digest, encode
-from consilium_proto.records import (
-    Consortium,
-    EventName,
-    HospitalKey,
-    HospitalReference,
-    RoundPhase,
-    RoundReference,
-    StudyApprovalRequest,
-    StudyList,
-    StudyPhase,
-    StudyReference,
-)
-from consilium_proto.refusals import RefusalCode
 from federation_ledger import VALID, FederationLedger
 from federation_world import (
     AGGREGATORS,
@@ -49,6 +34,22 @@ from federation_world import (
     seconds,
     terms,
 )
+
+from consilium_chaincode.shim.memory_stub import Simulation
+from consilium_proto.canonical import Record, digest, encode
+from consilium_proto.records import (
+    Consortium,
+    EventName,
+    HospitalKey,
+    HospitalReference,
+    RoundPhase,
+    RoundReference,
+    StudyApprovalRequest,
+    StudyList,
+    StudyPhase,
+    StudyReference,
+)
+from consilium_proto.refusals import RefusalCode
 
 ROUND = RoundReference(study=STUDY, round=1)
 THE_STUDY = StudyReference(study=STUDY)

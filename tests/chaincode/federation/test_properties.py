@@ -7,19 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consilium_chaincode.shim.memory_stub import Simulation
-from consilium_proto.canonical import Record, encode
-from consilium_proto.records import (
-    HospitalKey,
-    HospitalReference,
-    RoundPhase,
-    RoundReference,
-    RoundView,
-    StudyApprovalRequest,
-    StudyReference,
-    StudyView,
-)
-from consilium_proto.refusals import RefusalCode
 from federation_ledger import VALID, FederationLedger, Refusal
 from federation_world import (
     AGGREGATORS,
@@ -46,6 +33,20 @@ from federation_world import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from consilium_chaincode.shim.memory_stub import Simulation
+from consilium_proto.canonical import Record, encode
+from consilium_proto.records import (
+    HospitalKey,
+    HospitalReference,
+    RoundPhase,
+    RoundReference,
+    RoundView,
+    StudyApprovalRequest,
+    StudyReference,
+    StudyView,
+)
+from consilium_proto.refusals import RefusalCode
 
 TAU = seconds(TOLERANCE)
 OUTSIDERS = (REGULATOR, "StrangerMSP")

@@ -6,11 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from consilium_chaincode.federation import round as rules
-from consilium_chaincode.federation import round_writes
-from consilium_chaincode.federation.round import Written, advance
-from consilium_proto.records import Round, RoundPhase, StudyPhase
-from consilium_proto.refusals import RefusalCode
 from federation_world import (
     AGGREGATORS,
     ALPHA,
@@ -41,6 +36,12 @@ from federation_world import (
     study,
     terms,
 )
+
+from consilium_chaincode.federation import round as rules
+from consilium_chaincode.federation import round_writes
+from consilium_chaincode.federation.round import Written, advance
+from consilium_proto.records import Round, RoundPhase, StudyPhase
+from consilium_proto.refusals import RefusalCode
 
 SOON = NOW + 1
 DEADLINE = NOW + seconds(TOLERANCE + LENGTH)

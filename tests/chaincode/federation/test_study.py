@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from consilium_chaincode.federation import key_epoch as epochs
-from consilium_chaincode.federation import study as rules
-from consilium_proto.canonical import digest
-from consilium_proto.records import CurrentEpoch, RoundPhase, StudyApprovalRequest, StudyPhase
-from consilium_proto.refusals import RefusalCode
 from federation_world import (
     ALPHA,
     BETA,
@@ -33,6 +28,12 @@ from federation_world import (
     terms,
 )
 from msgspec.structs import replace
+
+from consilium_chaincode.federation import key_epoch as epochs
+from consilium_chaincode.federation import study as rules
+from consilium_proto.canonical import digest
+from consilium_proto.records import CurrentEpoch, RoundPhase, StudyApprovalRequest, StudyPhase
+from consilium_proto.refusals import RefusalCode
 
 
 @pytest.mark.parametrize(

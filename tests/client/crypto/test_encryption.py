@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from consilium_aggregator.summation import add_chunks
 from consilium_client.encryption import UpdateCipher
 from consilium_client.errors import EncryptionError, PackingError
 from consilium_client.packing import unpack
 from consilium_proto.chunks import decode_sum, decode_update, encode_sum
 from consilium_proto.parameter_sets import FRESH_NOISE_BOUND, PARAMETER_SETS, parameter_set
-from numpy.typing import NDArray
 
 CHOSEN = parameter_set("bfv4096-q58-b8")
 SEED = bytes(range(64))

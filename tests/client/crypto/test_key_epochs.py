@@ -1,13 +1,14 @@
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from msgspec.structs import replace
+
 from consilium_client.errors import KeyEpochError
 from consilium_client.key_epochs import commitment, new_epoch, unwrap
 from consilium_client.masks import public_key_hex
 from consilium_proto import canonical
 from consilium_proto.records import KeyEpoch, WrappedKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from msgspec.structs import replace
 
 HOSPITALS = ("ClevelandMSP", "HungaryMSP", "SwitzerlandMSP")
 KEYS = {name: X25519PrivateKey.generate() for name in HOSPITALS}

@@ -5,6 +5,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
+
 from consilium_aggregator.errors import SummationError
 from consilium_aggregator.summation import add_chunks
 from consilium_client.encryption import UpdateCipher
@@ -15,8 +18,6 @@ from consilium_client.quantise import dequantise_sum, quantise
 from consilium_proto.chunk_tree import VectorContext
 from consilium_proto.chunks import decode_sum, decode_update, encode_update
 from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from numpy.typing import NDArray
 
 EVERY_SET = pytest.mark.parametrize("name", PARAMETER_SETS)
 CHOSEN = parameter_set("bfv4096-q58-b8")

@@ -4,14 +4,15 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from consilium_client import masks
-from consilium_client.errors import MaskError, PackingError
-from consilium_client.masks import mask_slots, pair_info, public_key_hex
-from consilium_proto.chunk_tree import VectorContext, encode_fields
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from consilium_client import masks
+from consilium_client.errors import MaskError, PackingError
+from consilium_client.masks import mask_slots, pair_info, public_key_hex
+from consilium_proto.chunk_tree import VectorContext, encode_fields
 
 Slots = NDArray[np.uint64]
 T = np.uint64(2**48 - 1)

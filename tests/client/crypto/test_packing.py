@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from consilium_client.errors import PackingError
-from consilium_client.packing import check_slots, pack, unpack
-from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from consilium_client.errors import PackingError
+from consilium_client.packing import check_slots, pack, unpack
+from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
 
 EVERY_SET = pytest.mark.parametrize("name", PARAMETER_SETS)
 BYTE = parameter_set("bfv4096-q58-b8")

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from consilium_client.errors import QuantisationError
-from consilium_client.quantise import clipped_count, dequantise_sum, quantise
-from consilium_proto.parameter_sets import PARAMETER_SETS, parameter_set
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+
+from consilium_client.errors import QuantisationError
+from consilium_client.quantise import clipped_count, dequantise_sum, quantise
+from consilium_proto.parameter_sets import PARAMETER_SETS, parameter_set
 
 EVERY_SET = pytest.mark.parametrize("name", PARAMETER_SETS)
 BYTE = parameter_set("bfv4096-q58-b8")
