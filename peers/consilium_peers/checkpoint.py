@@ -30,12 +30,15 @@ class FileCheckpoint:
         Raises:
             CheckpointError: the file isn't a checkpoint.
         """
-        if not self._path.exists():
-            return None
         try:
             document = json.loads(self._path.read_text())
-            return Position(int(document["block"]), str(document["tx_id"]))
-        except (ValueError, KeyError, TypeError):
+            block, tx_id = document["block"], document["tx_id"]
+            if not isinstance(block, int) or block < 0 or not isinstance(tx_id, str):
+                raise ValueError
+            return Position(block, tx_id)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
             raise CheckpointError(f"{self._path} isn't a checkpoint; remove it to read all events again") from None
 
     def record(self, block: int, tx_id: str) -> None:

@@ -13,6 +13,7 @@ from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.peer import transaction_pb2
 
 from consilium_peers.connection import Connections
+from consilium_peers.error_details import peer_details
 from consilium_peers.errors import CommitError, CommitStatusError, EndorseError, GatewayError, SubmitError
 from consilium_peers.identity import Identity
 from consilium_peers.proposal import PreparedResult, read_prepared
@@ -26,8 +27,9 @@ PAUSE_SECONDS = 0.25
 
 # Another transaction changed what this one had read. It has no effect and may be proposed anew.
 _CONFLICTS = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
-# Endorsers at different heights, just after a commit, give different read sets.
-_PEERS_APART = "ProposalResponsePayloads do not match"
+# Refusals that aren't the contract's and pass by themselves: endorsers at different heights, just after a commit, give
+# different read sets; a chaincode service is being restarted.
+_PASSING = ("ProposalResponsePayloads do not match", "could not launch chaincode", "chaincode stream terminated")
 # Under BFT ordering a late copy of an envelope is answered with an error although it has been ordered.
 _ALREADY_ORDERED = ("already processed", "already exists")
 
@@ -103,18 +105,23 @@ class Transaction:
         )
 
         async def invoke(channel: grpc.aio.Channel, seconds: float) -> Any:
-            return await gateway_pb2_grpc.GatewayStub(channel).Submit(request, timeout=seconds)
+            try:
+                return await gateway_pb2_grpc.GatewayStub(channel).Submit(request, timeout=seconds)
+            except grpc.aio.AioRpcError as error:
+                said = [error.details() or "", *(detail.message for detail in peer_details(error))]
+                if not any(mark in text for mark in _ALREADY_ORDERED for text in said):
+                    raise
+                return None
 
-        try:
-            await self.connections.call(SubmitError, self.tx_id, invoke, timeout)
-        except SubmitError as error:
-            said = [error.reason, *(detail.message for detail in error.details)]
-            if not any(mark in text for mark in _ALREADY_ORDERED for text in said):
-                raise
+        await self.connections.call(SubmitError, self.tx_id, invoke, timeout)
         return Commit(self)
 
     async def commit_status(self, timeout: float) -> CommitStatus:
-        """Wait for the commit status; see `Commit.status`."""
+        """Wait for the commit status; see `Commit.status`.
+
+        One gateway gets all the time, since waiting is what is asked of it. When it stays silent the next call goes to
+        another one: it may be the gateway that hangs.
+        """
         request = gateway_pb2.CommitStatusRequest(
             transaction_id=self.tx_id, channel_id=self.channel, identity=self.identity.serialized
         ).SerializeToString()
@@ -123,7 +130,7 @@ class Transaction:
         async def invoke(channel: grpc.aio.Channel, seconds: float) -> Any:
             return await gateway_pb2_grpc.GatewayStub(channel).CommitStatus(signed, timeout=seconds)
 
-        answer = await self.connections.call(CommitStatusError, self.tx_id, invoke, timeout)
+        answer = await self.connections.call(CommitStatusError, self.tx_id, invoke, timeout, shared=False)
         code = transaction_pb2.TxValidationCode.Name(answer.result)
         return CommitStatus(self.tx_id, code, answer.block_number)
 
@@ -152,22 +159,31 @@ async def _endorse_patiently(endorse: Callable[[float], Awaitable[Transaction]],
         try:
             return await endorse(max(0.1, deadline - clock()))
         except EndorseError as error:
-            passing = error.transient or _PEERS_APART in error.reason
-            if error.refusal is not None or not passing or clock() + PAUSE_SECONDS >= deadline:
+            if not _may_pass(error) or clock() + PAUSE_SECONDS >= deadline:
                 raise
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _may_pass(error: EndorseError) -> bool:
+    if error.refusal is not None:
+        return False
+    said = [error.reason, *(detail.message for detail in error.details)]
+    return error.transient or any(mark in text for mark in _PASSING for text in said)
 
 
 async def _commit(transaction: Transaction, deadline: float) -> CommitStatus:
     """Send the one envelope again and again until its outcome is known."""
     clock = asyncio.get_running_loop().time
+    accepted = False
     while True:
         failure: GatewayError | None = None
         left = max(0.1, deadline - clock())
         try:
             await transaction.submit(min(left, BROADCAST_SECONDS))
+            accepted = True
         except SubmitError as error:
-            if not error.transient:
+            # Once it was accepted it may be in a block, whatever is said of it later.
+            if not error.transient and not accepted:
                 raise
             failure = error
         try:

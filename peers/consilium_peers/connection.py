@@ -64,6 +64,11 @@ class Connections:
             self._channels[endpoint.address] = open_channel(endpoint, self._tls)
         return self._channels[endpoint.address]
 
+    @property
+    def count(self) -> int:
+        """How many gateways there are."""
+        return len(self._endpoints)
+
     def in_order(self) -> list[Endpoint]:
         """Return the gateways to try, those that lately didn't answer last."""
         now = asyncio.get_running_loop().time()
@@ -79,28 +84,33 @@ class Connections:
         tx_id: str,
         invoke: Callable[[grpc.aio.Channel, float], Awaitable[T]],
         timeout: float,
+        *,
+        shared: bool = True,
     ) -> T:
         """Make one call at the first gateway that answers, within `timeout` seconds in all.
 
-        Another gateway is asked only when one couldn't be reached: an answer, also a refusal, is final here.
+        Another gateway is asked only when one couldn't be reached, or doesn't answer in its share of the time: half of
+        what is left, so that a peer that hangs leaves time for the others. An answer, also a refusal, is final here.
 
         Raises:
             GatewayError: of class `stage`, when none answered or one refused.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         failure: GatewayError | None = None
-        for endpoint in self.in_order():
+        endpoints = self.in_order()
+        for endpoint in endpoints:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 break
+            share = left if endpoint is endpoints[-1] or not shared else left / 2
             try:
-                return await invoke(self.channel(endpoint), left)
+                return await invoke(self.channel(endpoint), share)
             except grpc.aio.AioRpcError as error:
                 failure = stage(tx_id, error.code().name, error.details() or "no details", peer_details(error))
                 if not _elsewhere(failure):
                     raise failure from None
                 self.rest(endpoint)
-        raise failure or stage(tx_id, "DEADLINE_EXCEEDED", f"no gateway answered within {timeout:.0f} s")
+        raise failure or stage(tx_id, "DEADLINE_EXCEEDED", f"no gateway answered within {timeout:g} s")
 
     async def close(self) -> None:
         """Close all channels."""
@@ -112,9 +122,10 @@ class Connections:
 def _elsewhere(failure: GatewayError) -> bool:
     """Tell whether another gateway may do better.
 
-    A gateway that lacks peers to endorse (its view of the channel is stale just after a start) answers UNAVAILABLE or
-    FAILED_PRECONDITION; for queries and endorsements asking elsewhere is always safe, since nothing is ordered yet.
+    One that doesn't answer may hang; the next call passes it over. A gateway that lacks peers to endorse (its view of
+    the channel is stale just after a start) answers UNAVAILABLE or FAILED_PRECONDITION; for queries and endorsements
+    asking elsewhere is always safe, since nothing is ordered yet.
     """
-    if failure.status == "UNAVAILABLE":
+    if failure.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
         return True
     return failure.status == "FAILED_PRECONDITION" and isinstance(failure, EndorseError | EvaluateError)

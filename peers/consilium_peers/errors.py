@@ -59,6 +59,8 @@ class GatewayError(PeersError):
     @property
     def transient(self) -> bool:
         """True when the same call may succeed later or elsewhere."""
+        if "chaincode response" in self.reason:  # the contract's own answer, which gateways call UNKNOWN
+            return False
         return self.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
 
 
@@ -96,13 +98,3 @@ class EventsError(GatewayError):
     """The stream of events broke off."""
 
     stage = "event stream"
-
-
-STAGE_ERRORS: tuple[type[GatewayError], ...] = (
-    EvaluateError,
-    EndorseError,
-    SubmitError,
-    CommitStatusError,
-    CommitError,
-    EventsError,
-)

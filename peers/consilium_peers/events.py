@@ -44,30 +44,34 @@ async def chaincode_events(
     checkpoint: Checkpointer | None,
     start_block: int | None,
 ) -> AsyncIterator[ChaincodeEvent]:
-    """Yield events from one gateway until its stream breaks; see `Network.chaincode_events`.
+    """Yield events, from one gateway after the other when they fail; see `Network.chaincode_events`.
 
     The gateway may fail between two events. Reading goes on at the next gateway right behind the last event that was
-    yielded, whether or not the reader has recorded it yet.
+    yielded, whether or not the reader has recorded it yet. It ends when each gateway has failed since the last event.
     """
     position = checkpoint.position() if checkpoint is not None else None
-    endpoints = connections.in_order()
-    for number, endpoint in enumerate(endpoints, start=1):
+    failures = 0
+    while True:
+        endpoint = connections.in_order()[0]
         stub = gateway_pb2_grpc.GatewayStub(connections.channel(endpoint))
         stream = stub.ChaincodeEvents(_request(identity, channel, chaincode, position, start_block))
         try:
             async for message in stream:
+                failures = 0
                 for event in message.events:
                     position = Position(message.block_number, event.tx_id)
                     yield ChaincodeEvent(
                         message.block_number, event.tx_id, event.chaincode_id, event.event_name, event.payload
                     )
+            failure = EventsError("", "UNAVAILABLE", f"{endpoint.address} ended the stream")
         except grpc.aio.AioRpcError as error:
-            connections.rest(endpoint)
-            if error.code() is not grpc.StatusCode.UNAVAILABLE or number == len(endpoints):
-                details = peer_details(error)
-                raise EventsError("", error.code().name, error.details() or "no details", details) from None
+            failure = EventsError("", error.code().name, error.details() or "no details", peer_details(error))
         finally:
             stream.cancel()
+        connections.rest(endpoint)
+        failures += 1
+        if not failure.transient or failures >= connections.count:
+            raise failure
 
 
 def _request(

@@ -86,7 +86,7 @@ class Profile:
                 OrganizationRoots(entry.text("organization"), entry.file("tls_roots"))
                 for entry in reader.entries("organizations")
             ),
-            server_address=None if server is None else server.text("address"),
+            server_address=None if server is None else server.address("address"),
             server_tls=None if server is None else server.section("tls").pair(),
         )
 
@@ -98,16 +98,18 @@ class Profile:
         """Read the root certificates that vouch for the organisation's own identities."""
         try:
             return x509.load_pem_x509_certificates(self.roots.read_bytes())
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise ProfileError(f"{self.roots} holds no certificates: {error}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text())
-    except OSError:
+    except FileNotFoundError:
         raise ProfileError(f"no profile at {path}; the network writes them below organizations/NAME/profiles") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ProfileError(f"the profile {path} can't be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path} isn't YAML: {error}") from None
     if not isinstance(document, dict):
         raise ProfileError(f"{path} isn't a profile: it holds {type(document).__name__}")
@@ -126,6 +128,13 @@ class _Reader:
         value = self.document.get(field)
         if not isinstance(value, str) or not value:
             raise ProfileError(f"{self.path}: {self._prefix}{field} is {value!r}; expected a text")
+        return value
+
+    def address(self, field: str) -> str:
+        value = self.text(field)
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ProfileError(f"{self.path}: {self._prefix}{field} is {value!r}; expected host:port")
         return value
 
     def file(self, field: str) -> Path:
@@ -151,4 +160,4 @@ class _Reader:
 
     @staticmethod
     def endpoint(entry: _Reader) -> Endpoint:
-        return Endpoint(entry.text("address"), entry.file("tls_roots"), entry.text("organization"))
+        return Endpoint(entry.address("address"), entry.file("tls_roots"), entry.text("organization"))

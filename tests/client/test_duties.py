@@ -1,0 +1,168 @@
+"""What a hospital does next follows from the ledger's state alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as changed
+
+from consilium_client.duties import Duty, Situation, next_duty, ring_position
+from consilium_proto.records import (
+    Anchor,
+    AnchoredHospital,
+    Attestation,
+    AttestedModel,
+    Deadlines,
+    Join,
+    JoinedHospital,
+    KeyEpoch,
+    Participant,
+    Round,
+    RoundPhase,
+    RoundView,
+    Study,
+    StudyHead,
+    StudyPhase,
+    StudyTerms,
+    StudyView,
+    WrappedKey,
+)
+
+A, B, C = "AMSP", "BMSP", "CMSP"
+NOW = 1_000_000
+HASH = "ab" * 32
+
+TERMS = StudyTerms(
+    study="s",
+    purpose="p",
+    coordinator=A,
+    participants=tuple(Participant(hospital=name, sample_cap=10) for name in (A, B, C)),
+    max_colluding=1,
+    rounds=2,
+    attempts=2,
+    deadlines=Deadlines(open=10, sealed=10, anchored=10, aggregated=10),
+    clock_tolerance=1,
+    code=HASH,
+    schema=HASH,
+    initial_model=HASH,
+    parameters=1,
+    parameter_set="bfv4096-q58-b20",
+    update_bound_micro=1,
+    privacy=None,
+)
+EPOCH = KeyEpoch(
+    study="s",
+    epoch=1,
+    commitment=HASH,
+    holders=tuple(WrappedKey(holder=name, encapsulated=HASH, ciphertext="00" * 80) for name in (A, B, C)),
+)
+HEAD = StudyHead(round=0, undecided=False, last_final_round=0, final_rounds=0, model=HASH, idle_since=NOW, epoch=1)
+STUDY = StudyView(
+    study=Study(terms=TERMS, proposer=A, phase=StudyPhase.ACTIVE), approvals=(A, B, C), head=HEAD, key_epoch=EPOCH
+)
+
+
+def view(phase: RoundPhase, **changes: object) -> RoundView:
+    state = Round(
+        study="s",
+        round=1,
+        phase=phase,
+        base=HASH,
+        epoch=1,
+        attempt=0,
+        participants=(A, B, C),
+        missing=(),
+        publisher=None,
+        model=None,
+        attested_by=(),
+        entered=NOW,
+        deadline=NOW + 10_000,
+    )
+    empty = RoundView(round=state, joins=(), anchors=(), publications=(), attestations=(), next_phase=None)
+    return changed(empty, **changes)
+
+
+def situation(round_view: RoundView | None, hospital: str = A, **changes: object) -> Situation:
+    base = Situation(STUDY, round_view, hospital, NOW, None)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def with_phase(phase: StudyPhase) -> StudyView:
+    return changed(STUDY, study=changed(STUDY.study, phase=phase))
+
+
+JOIN = JoinedHospital(hospital=A, join=Join(study="s", round=1, samples=5, mask_key=HASH))
+ANCHOR = AnchoredHospital(hospital=A, anchor=Anchor(study="s", round=1, attempt=0, root=HASH, chunks=1, privacy=None))
+ATTESTATION = AttestedModel(hospital=A, attestation=Attestation(study="s", round=1, publication="SumMSP", model=HASH))
+
+
+@pytest.mark.parametrize(
+    ("phase", "before", "done"),
+    [
+        (RoundPhase.OPEN, Duty.JOIN, {"joins": (JOIN,)}),
+        (RoundPhase.SEALED, Duty.ANCHOR, {"anchors": (ANCHOR,)}),
+        (RoundPhase.AGGREGATED, Duty.ATTEST, {"attestations": (ATTESTATION,)}),
+    ],
+)
+def test_each_phase_asks_for_one_write_and_then_for_patience(
+    phase: RoundPhase, before: Duty, done: dict[str, object]
+) -> None:
+    assert next_duty(situation(view(phase))) is before
+    assert next_duty(situation(view(phase, **done))) is Duty.WAIT
+    assert next_duty(situation(view(phase, **done, next_phase=RoundPhase.EXPIRED))) is Duty.ADVANCE
+
+
+def test_uploading_is_repeated_until_it_was_done_for_this_attempt() -> None:
+    anchored = view(RoundPhase.ANCHORED, anchors=(ANCHOR,))
+    assert next_duty(situation(anchored)) is Duty.UPLOAD
+    assert next_duty(situation(anchored, uploaded=(1, 1))) is Duty.UPLOAD
+    assert next_duty(situation(anchored, uploaded=(1, 0))) is Duty.WAIT
+
+
+@pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.SEALED, RoundPhase.ANCHORED, RoundPhase.AGGREGATED])
+def test_after_the_deadline_nothing_is_written_anymore(phase: RoundPhase) -> None:
+    late = NOW + 10_001
+    assert next_duty(situation(view(phase), now=late)) is Duty.WAIT
+    assert next_duty(situation(view(phase, next_phase=RoundPhase.EXPIRED), now=late)) is Duty.ADVANCE
+
+
+def test_a_hospital_outside_the_round_only_helps_it_on() -> None:
+    dropped = view(RoundPhase.SEALED)
+    dropped = changed(dropped, round=changed(dropped.round, participants=(A, B)))
+    assert next_duty(situation(dropped, C)) is Duty.WAIT
+    assert next_duty(situation(changed(dropped, next_phase=RoundPhase.ANCHORED), C)) is Duty.ADVANCE
+    assert next_duty(situation(view(RoundPhase.OPEN), "StrangerMSP")) is Duty.WAIT
+
+
+def test_the_coordinator_opens_and_another_does_when_it_is_silent() -> None:
+    assert next_duty(situation(None)) is Duty.OPEN_ROUND
+    assert next_duty(situation(None, B)) is Duty.WAIT
+    assert next_duty(situation(None, B, now=NOW + 11_001)) is Duty.OPEN_ROUND
+    without_key = changed(STUDY, key_epoch=None)
+    assert next_duty(situation(None, study=without_key)) is Duty.OPEN_EPOCH
+    assert next_duty(situation(None, B, study=without_key)) is Duty.WAIT
+
+
+def test_a_decided_round_is_followed_by_the_next_until_all_are_final() -> None:
+    expired = view(RoundPhase.EXPIRED)
+    assert next_duty(situation(expired)) is Duty.OPEN_ROUND
+    finished = changed(STUDY, head=changed(HEAD, final_rounds=2))
+    assert next_duty(situation(view(RoundPhase.FINAL), study=finished)) is Duty.FINISHED
+
+
+def test_proposed_and_closed_studies() -> None:
+    assert next_duty(situation(None, study=with_phase(StudyPhase.PROPOSED))) is Duty.WAIT
+    assert next_duty(situation(None, study=with_phase(StudyPhase.CLOSED))) is Duty.FINISHED
+
+
+def test_the_ring_turns_so_that_everybody_is_first_in_turn() -> None:
+    hospitals = (A, B, C)
+    firsts = set()
+    for number in range(1, 4):
+        state = changed(view(RoundPhase.OPEN).round, round=number)
+        positions = {name: ring_position(state, name, hospitals) for name in hospitals}
+        assert sorted(positions.values()) == [0, 1, 2]
+        firsts.add(min(positions, key=lambda name, of=positions: of[name]))
+    assert firsts == set(hospitals)
+    assert ring_position(view(RoundPhase.OPEN).round, "StrangerMSP", hospitals) == 3
