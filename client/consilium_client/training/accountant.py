@@ -1,13 +1,12 @@
 """One privacy accountant per data set, over all rounds and studies, on disk: Rényi differential privacy.
 
-Orders are integers, as in the ledger's own arithmetic. A round is reserved before it is trained and counts from then
-on; it is released again only when the ledger says that nothing of it was uploaded.
+The arithmetic is `consilium_proto.rdp`, in integers, so that everybody comes to the same epsilon. A round is reserved
+before it is trained and counts from then on; it is released only when the ledger says that nothing was uploaded.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +14,8 @@ from pathlib import Path
 from consilium_client.errors import PrivacyError
 from consilium_client.training.task import TrainingTask
 from consilium_peers.durable import write_durably
+from consilium_proto.rdp import MICRO, GaussianSteps, epsilon_micro
 from consilium_proto.records import PrivacyEntry, PrivacyTerms
-
-ORDERS = (*range(2, 65), 80, 96, 128, 192, 256)
-MICRO = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -31,17 +28,12 @@ class Cost:
     clip_milli: int
     steps: int
 
-    def rdp(self) -> list[float]:
-        """Return the Rényi divergence at each of `ORDERS`."""
-        from opacus.accountants.analysis import rdp  # brings Opacus: seconds that training without noise can do without
-
-        values = rdp.compute_rdp(
-            q=self.sample_rate_numerator / self.sample_rate_denominator,
-            noise_multiplier=self.noise_multiplier_milli / 1000,
-            steps=self.steps,
-            orders=list(ORDERS),
+    @property
+    def mechanism(self) -> GaussianSteps:
+        """What the accounting needs of it; the clip scales noise and gradients alike."""
+        return GaussianSteps(
+            self.sample_rate_numerator, self.sample_rate_denominator, self.noise_multiplier_milli, self.steps
         )
-        return [float(value) for value in values]
 
 
 def sampled_steps(task: TrainingTask, rows: int) -> int:
@@ -59,18 +51,9 @@ def sampled_steps(task: TrainingTask, rows: int) -> int:
     return steps
 
 
-def epsilon_micro(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
+def epsilon_of(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
     """Return the epsilon of all costs together at the terms' delta, in millionths, rounded up."""
-    total = [0.0] * len(ORDERS)
-    for cost in costs:
-        total = [sum(pair) for pair in zip(total, cost.rdp(), strict=True)]
-    if not any(total):
-        return 0
-    from opacus.accountants.analysis import rdp
-
-    delta = terms.delta_numerator / terms.delta_denominator
-    epsilon, _ = rdp.get_privacy_spent(orders=list(ORDERS), rdp=total, delta=delta)
-    return math.ceil(float(epsilon) * MICRO)
+    return epsilon_micro((cost.mechanism for cost in costs), terms.delta_numerator, terms.delta_denominator)
 
 
 class Accountant:
@@ -94,7 +77,7 @@ class Accountant:
 
     def epsilon_micro(self, terms: PrivacyTerms, extra: Iterable[Cost] = ()) -> int:
         """Return what is spent, with `extra` on top, at the terms' delta."""
-        return epsilon_micro([*self._costs.values(), *extra], terms)
+        return epsilon_of([*self._costs.values(), *extra], terms)
 
     def reserve(self, study: str, round_number: int, cost: Cost, terms: PrivacyTerms) -> PrivacyEntry:
         """Count a round before it is trained, once however often it is asked for, and return its entry.
@@ -104,7 +87,7 @@ class Accountant:
         """
         key = _key(study, round_number)
         others = [held for name, held in self._costs.items() if name != key]
-        before, after = epsilon_micro(others, terms), epsilon_micro([*others, cost], terms)
+        before, after = epsilon_of(others, terms), epsilon_of([*others, cost], terms)
         if after > terms.epsilon_budget_micro:
             raise PrivacyError(
                 f"round {round_number} of {study} would raise epsilon to {after / MICRO:.6f}; "
