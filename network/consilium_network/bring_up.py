@@ -12,7 +12,7 @@ from consilium_network.certificates import check_validity
 from consilium_network.channel import make_genesis_block
 from consilium_network.errors import NodeError
 from consilium_network.joining import join_orderer, join_peer
-from consilium_network.layout import NetworkFolder, write_atomically
+from consilium_network.layout import NetworkFolder
 from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications, write_orderer, write_peer
 from consilium_network.operations import Metrics, read_metrics
 from consilium_network.organizations import (
@@ -24,6 +24,7 @@ from consilium_network.organizations import (
 from consilium_network.profiles import write_profiles
 from consilium_network.programs import Programs, find_or_build
 from consilium_network.topology import Topology
+from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
 _GOSSIP_SECONDS = 60.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consilium_network.layout import write_atomically
+from consilium_peers.durable import write_atomically
 
 PACKAGE_TYPE = "consilium-service"
 

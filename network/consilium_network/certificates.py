@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from consilium_network.errors import CertificateError
-from consilium_network.layout import KeyPair, write_atomically
+from consilium_network.layout import KeyPair
+from consilium_peers.durable import write_atomically
 
 AUTHORITY_DAYS = 3650
 _BACKDATED = datetime.timedelta(minutes=5)  # bears clocks that differ a little

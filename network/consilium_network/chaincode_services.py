@@ -12,11 +12,12 @@ import msgspec
 from consilium_network import lifecycle, supervision
 from consilium_network.chaincode_package import ChaincodeSource, Package, make_package
 from consilium_network.errors import LifecycleError
-from consilium_network.layout import KeyPair, NetworkFolder, OrganizationFolder, write_atomically
+from consilium_network.layout import KeyPair, NetworkFolder, OrganizationFolder
 from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications
 from consilium_network.organizations import issue_service_pairs
 from consilium_network.programs import program_environment
 from consilium_network.topology import CHAINCODE_PORTS, Organization, Topology
+from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
 _ID = "CHAINCODE_ID"

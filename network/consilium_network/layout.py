@@ -7,7 +7,6 @@ what others made public. It could be on a machine of its own, so nothing in it r
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,13 +214,3 @@ class SupervisorFolder:
     def monitor(self) -> KeyPair:
         """The pair with which the supervisor reads the nodes' metrics."""
         return KeyPair.within(self.root / "monitor")
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that a reader sees the old content or the new one, never a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-    temporary.replace(path)

@@ -17,11 +17,12 @@ from consilium_network.chaincode_package import ChaincodeSource
 from consilium_network.chaincode_services import deploy, is_deployed
 from consilium_network.consortium import found_consortium
 from consilium_network.errors import NetworkStateError
-from consilium_network.layout import NetworkFolder, write_atomically
+from consilium_network.layout import NetworkFolder
 from consilium_network.profiles import FEDERATION_CHAINCODE
 from consilium_network.programs import find_or_build
 from consilium_network.status import NodeStatus, network_status
 from consilium_network.topology import Topology, load_topology, packaged_topology
+from consilium_peers.durable import write_atomically
 
 FEDERATION = ChaincodeSource(FEDERATION_CHAINCODE, "consilium_chaincode.federation.contract:FederationContract")
 

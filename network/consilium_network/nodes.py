@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from consilium_network.builder import write_builder
 from consilium_network.errors import NetworkStateError
-from consilium_network.layout import NetworkFolder, SupervisorFolder, write_atomically
+from consilium_network.layout import NetworkFolder, SupervisorFolder
 from consilium_network.node_configuration import orderer_configuration, peer_configuration
 from consilium_network.programs import Programs, program_environment
 from consilium_network.topology import Listener, Organization
+from consilium_peers.durable import write_atomically
 
 # Information level wrote 170 MB in minutes; gossip and gRPC report every peer that isn't there yet as a warning.
 LOG_LEVELS = "warning:gossip=error:grpc=error:comm=error"

@@ -14,9 +14,9 @@ from consilium_network.layout import (
     Member,
     NetworkFolder,
     OrganizationFolder,
-    write_atomically,
 )
 from consilium_network.topology import Organization, Topology
+from consilium_peers.durable import write_atomically
 
 # Fabric reads the roles from the certificates' organisational units (NodeOUs).
 _NODE_UNITS = "NodeOUs:\n  Enable: true\n" + "".join(

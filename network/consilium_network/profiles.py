@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from consilium_network.layout import SIGNING_ROOT, KeyPair, NetworkFolder, OrganizationFolder, write_atomically
+from consilium_network.layout import SIGNING_ROOT, KeyPair, NetworkFolder, OrganizationFolder
 from consilium_network.organizations import USERS
 from consilium_network.topology import Listener, Organization, Topology
+from consilium_peers.durable import write_atomically
 
 FEDERATION_CHAINCODE = "federation"
 

@@ -23,11 +23,12 @@ import msgspec
 
 from consilium_network.errors import NetworkError, SupervisorError
 from consilium_network.heights import HeightWatch
-from consilium_network.layout import NetworkFolder, SupervisorFolder, write_atomically
+from consilium_network.layout import NetworkFolder, SupervisorFolder
 from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications
 from consilium_network.operations import Metrics, read_metrics
 from consilium_network.supervised_process import ProcessState, SupervisedProcess
 from consilium_network.topology import load_topology
+from consilium_peers.durable import write_atomically
 
 WATCH_SECONDS = 5.0
 PEER_BEHIND_SECONDS = 60.0  # a peer catches up by itself when its orderer does
