@@ -174,18 +174,18 @@ def _may_pass(error: EndorseError) -> bool:
 async def _commit(transaction: Transaction, deadline: float) -> CommitStatus:
     """Send the one envelope again and again until its outcome is known."""
     clock = asyncio.get_running_loop().time
-    accepted = False
+    sent = False
     while True:
         failure: GatewayError | None = None
         left = max(0.1, deadline - clock())
         try:
             await transaction.submit(min(left, BROADCAST_SECONDS))
-            accepted = True
         except SubmitError as error:
-            # Once it was accepted it may be in a block, whatever is said of it later.
-            if not error.transient and not accepted:
+            # Only the first answer is final: if an orderer took it before, it may be in a block, whatever is said now.
+            if not error.transient and not sent:
                 raise
             failure = error
+        sent = True
         try:
             return await transaction.commit_status(max(0.1, min(RESEND_SECONDS, deadline - clock())))
         except CommitStatusError as error:

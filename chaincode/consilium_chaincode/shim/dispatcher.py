@@ -59,6 +59,7 @@ class PeerStream:
         self._writer = writer
         self._deadlines = deadlines or Deadlines()
         self._stopping = False
+        self._ended = False
         self._closing = asyncio.Event()
         self._writing = asyncio.Lock()
         self._waiting: dict[tuple[str, str], asyncio.Future[Any]] = {}
@@ -76,10 +77,11 @@ class PeerStream:
         try:
             await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reading, closing):
-                task.cancel()
-            await asyncio.gather(reading, closing, return_exceptions=True)
-            await self._end()
+            # gRPC may cancel this a second time at any await, so everything is told to end before the first one.
+            reading.cancel()
+            closing.cancel()
+            tasks = [reading, closing, *self._end()]
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self, grace: float) -> None:
         """Take no new transaction, let those that run end within `grace` seconds, then end the stream."""
@@ -121,7 +123,7 @@ class PeerStream:
 
         Raises:
             StateError: the peer refused.
-            StreamLostError: no answer in time, or the stream broke.
+            StreamLostError: no answer in time.
         """
         key = (transaction.channel_id, transaction.txid)
         waiting = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -140,6 +142,8 @@ class PeerStream:
     async def _transaction(self, message: Any) -> None:
         answer = Message(type=Message.COMPLETED, txid=message.txid, channel_id=message.channel_id)
         response = await self._respond(message, answer)
+        if self._ended:
+            return
         answer.payload = response.SerializeToString()
         try:
             await self._send(answer)
@@ -192,11 +196,12 @@ class PeerStream:
         if not write.cancelled():
             write.exception()  # whoever waited has it too
 
-    async def _end(self) -> None:
+    def _end(self) -> list[asyncio.Task[None]]:
+        """Tell everything that runs on this stream to end, and return it."""
+        self._ended = True
         for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(StreamLostError("the peer closed the stream"))
+            waiting.cancel()
         tasks = [*self._running, *self._writes]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks

@@ -22,7 +22,7 @@ class StateError(ChaincodeError):
 
 
 class StreamLostError(ChaincodeError):
-    """The peer went away, or didn't answer in time; the transaction ends here."""
+    """The peer didn't answer in time; the transaction ends here."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 503)
