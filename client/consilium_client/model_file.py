@@ -23,6 +23,7 @@ from consilium_proto.records import RoundPhase
 
 FORMAT = "consilium model 1"
 _TENSOR = "parameters"
+_HEADER = "consilium"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ async def export_model(configuration: HospitalConfiguration, study: str, target:
 
 
 def _write(target: Path, card: ModelCard, parameters: Parameters) -> None:
-    header = {"format": FORMAT, "card": json.dumps(card.as_dict(), sort_keys=True)}
+    # One entry: safetensors writes several in any order, and every hospital's file should have the same bytes.
+    header = {_HEADER: json.dumps({"format": FORMAT, "card": card.as_dict()}, sort_keys=True)}
     write_durably(target, save({_TENSOR: np.ascontiguousarray(parameters)}, metadata=header), mode=0o644)
 
 
@@ -121,11 +123,11 @@ def read_model(path: Path) -> ModelFile:
         raise ModelFileError(f"no model at {path}; write one: consilium model export")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
             parameters: Parameters = file.get_tensor(_TENSOR)
         if header.get("format") != FORMAT:
             raise ModelFileError(f"{path} has format {header.get('format')!r}; this release reads {FORMAT!r}")
-        fields = json.loads(header["card"])
+        fields = header["card"]
         steps = tuple(
             LineageStep(
                 **{**step, "participants": tuple(step["participants"]), "attested_by": tuple(step["attested_by"])}

@@ -1,0 +1,94 @@
+"""The demo as a user runs it, shortened: three hospitals, two rounds, no noise."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.network
+
+PARTS = {"training", "encryption", "upload", "aggregation", "ledger"}
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Return the command lines of processes that work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environment = (entry / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue  # gone, or somebody else's
+        if entry.name != str(os.getpid()) and (str(folder) in words or str(folder) in environment):
+            found.append(words)
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("demo")
+    words = ["--without-privacy", "--hospitals", "3", "--rounds", "2", "--seed", "5", "--first-port", "19000"]
+    done = subprocess.run(
+        [sys.executable, "-m", "consilium_demo", *words, "--out", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def result(demo: tuple[Path, str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((demo[0] / "result.json").read_text())
+    return document
+
+
+def test_it_leaves_a_result_a_report_and_nothing_running(demo: tuple[Path, str]) -> None:
+    folder, printed = demo
+    assert processes_below(folder) == []
+    report = (folder / "report.html").read_text()
+    assert report.count("<svg") >= 3
+    result = json.loads((folder / "result.json").read_text())
+    for shown in (result["model_hash"], *result["attested_by"]):
+        assert shown in printed
+        assert shown in report
+
+
+def test_every_figure_that_is_promised_is_in_the_result(result: dict[str, Any]) -> None:
+    assert set(result["attested_by"]) == {"ClevelandMSP", "HungaryMSP", "SwitzerlandMSP"}
+    hospitals = {"cleveland", "hungary", "switzerland"}
+    assert set(result["auc"]["local"]) == set(result["epsilon"]) == hospitals
+    assert result["epsilon"] == dict.fromkeys(hospitals)
+    for figure in (result["auc"]["federated"], result["auc"]["pooled"], result["accuracy"]["federated"]):
+        assert 0.5 < figure <= 1
+    assert [entry["round"] for entry in result["rounds"]] == [1, 2]
+    for entry in result["rounds"]:
+        assert set(entry["parts"]) == PARTS
+        assert math.isfinite(entry["seconds"])
+        assert all(size > 0 for size in (*entry["bytes_up"].values(), *entry["bytes_down"].values()))
+        assert entry["transactions"] >= 3 * 3
+        assert entry["commit_latency_ms"]["median"] > 0
+    assert result["rounds"][-1]["model"] == result["model_hash"]
+
+
+def test_the_federated_model_is_about_as_good_as_a_pooled_one(result: dict[str, Any]) -> None:
+    assert abs(result["auc"]["federated"] - result["auc"]["pooled"]) < 0.05
+
+
+def test_each_hospital_exported_the_same_model_and_it_scores_every_row(demo: tuple[Path, str]) -> None:
+    folder, _ = demo
+    exported = {path.read_bytes() for path in (folder / "hospitals").glob("*/model.safetensors")}
+    assert len(exported) == 1
+    scores = (folder / "scores.csv").read_text().splitlines()
+    rows = (folder / "data" / "cleveland.csv").read_text().splitlines()
+    assert len(scores) == len(rows)
+    assert all(0 <= float(line.split(",")[1]) <= 1 for line in scores[1:])
