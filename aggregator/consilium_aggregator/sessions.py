@@ -114,9 +114,13 @@ class RoundSession:
                 raise RefusedContentError(f"there is no chunk {position}: the manifest lists {self.chunks}")
         new = {position: content for position, content in chunks if not self._held[hospital][position]}
         if new:
-            await asyncio.to_thread(self._store_chunks, manifest, new)
-            self._mark(hospital, new)
+            # A hospital that goes away meanwhile doesn't undo the note of what has been stored.
+            await asyncio.shield(asyncio.create_task(self._keep(hospital, manifest, new)))
         return len(new)
+
+    async def _keep(self, hospital: str, manifest: Digests, chunks: dict[int, bytes]) -> None:
+        await asyncio.to_thread(self._store_chunks, manifest, chunks)
+        self._mark(hospital, chunks)
 
     def lost(self, hospital: str, position: int) -> None:
         """Note that a chunk is no longer in the store; the hospital's next announcement will be told so."""
