@@ -8,6 +8,7 @@ ledger hears of it, so every action may be cut off at any point and called again
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 
@@ -23,6 +24,8 @@ from consilium_peers.gateway import SubmitResult
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
 from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView
+
+log = logging.getLogger("consilium.agent")
 
 
 def update_context(site: Site, state: Round, hospital: str) -> VectorContext:
@@ -109,6 +112,7 @@ async def _trained(site: Site, state: Round, journal: RoundJournal) -> tuple[Qua
     held = journal.training()
     if held is None:
         await asyncio.to_thread(_train, site, state, journal)
+        log.info("trained", extra={"study": state.study, "round": state.round})
         held = journal.training()
         assert held is not None
     update, costs = held
@@ -143,6 +147,7 @@ async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: Q
     cipher = await epoch_cipher(site, state)
     await asyncio.to_thread(journal.save_chunks, state.attempt, cipher.encrypt(masked))
     journal.note(encryption_seconds=time.monotonic() - started)
+    log.info("encrypted", extra={"study": state.study, "round": state.round, "attempt": state.attempt})
 
 
 async def upload(site: Site, view: RoundView) -> None:
