@@ -74,7 +74,7 @@ def _own_part(situation: Situation, view: RoundView) -> Duty | None:
     if hospital not in state.participants:
         return None
     if state.phase is RoundPhase.SEALED:
-        anchored = any(entry.hospital == hospital for entry in view.anchors)
+        anchored = any(e.hospital == hospital and e.anchor.attempt == state.attempt for e in view.anchors)
         return None if anchored else Duty.ANCHOR
     if state.phase is RoundPhase.ANCHORED:
         return None if situation.uploaded == (state.round, state.attempt) else Duty.UPLOAD

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from consilium_client.agent import Agent
 from consilium_client.configuration import HospitalConfiguration
-from consilium_client.errors import PolicyRefusalError
+from consilium_client.data import data_set_digest
+from consilium_client.errors import JournalError, PolicyRefusalError
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import Keystore, read_passphrase
 from consilium_client.policy import Policy, load_policy
 from consilium_client.site import Site
 from consilium_client.study_file import StudyFile, load_study_file
-from consilium_client.training_site import TrainingSite
+from consilium_client.training.accountant import Accountant
+from consilium_client.training_site import TrainingSite, open_accountant, restore_account
 from consilium_client.upload import AggregatorClient
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -29,16 +35,26 @@ async def run_hospital(configuration: HospitalConfiguration, *, until_finished: 
 
     Raises:
         PolicyRefusalError: the policy is missing, unsigned, or allows none of the studies.
+        JournalError: another agent runs on the same state.
     """
+    with _only_agent(configuration.state):
+        await _run(configuration, until_finished=until_finished)
+
+
+async def _run(configuration: HospitalConfiguration, *, until_finished: bool) -> None:
     profile = Profile.load(configuration.profile)
     policy = load_policy(configuration.policy, profile.organization, profile.load_roots())
     studies = _allowed(policy, configuration)
     keystore = Keystore(configuration.state / "keys", read_passphrase(configuration.passphrase_file))
+    accountant = open_accountant(configuration, profile.organization)
     async with Gateway.connect(profile) as gateway, AggregatorClient.connect(profile) as aggregators:
         network = gateway.network()
         federation = Federation(network.contract())
+        if accountant.lost:
+            await _rebuild(accountant, configuration, federation, profile.organization)
         agents = []
         for study in studies:
+            training = TrainingSite.open(configuration, study, profile.organization, accountant)
             site = Site(
                 hospital=profile.organization,
                 channel=profile.channel,
@@ -48,13 +64,40 @@ async def run_hospital(configuration: HospitalConfiguration, *, until_finished: 
                 keystore=keystore,
                 rule=policy.rule(study.terms),
                 study=study,
-                training=await asyncio.to_thread(TrainingSite.open, configuration, study, profile.organization),
+                training=training,
             )
             agents.append(Agent(site, network).run())
         log.info("running", extra={"hospital": profile.organization, "studies": [s.terms.study for s in studies]})
         await asyncio.gather(*agents)
         if not until_finished:
             await asyncio.Event().wait()
+
+
+async def _rebuild(
+    accountant: Accountant, configuration: HospitalConfiguration, federation: Federation, hospital: str
+) -> None:
+    """Count again what the ledger knows of the hospital's data set, in whatever study."""
+    data_set = data_set_digest(hospital, configuration.data_set)
+    restored = 0
+    for name in (await federation.list_studies()).studies:
+        study = await federation.read_study(name)
+        if study.study.terms.privacy is not None:
+            numbers = range(1, study.head.round + 1)
+            views = [await federation.read_round(name, number) for number in numbers]
+            restored += restore_account(accountant, data_set, hospital, views)
+    log.info("privacy account rebuilt from the ledger", extra={"rounds": restored})
+
+
+@contextmanager
+def _only_agent(state: Path) -> Iterator[None]:
+    """Hold the hospital's state for one agent: two would train and anchor the same round."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalError(f"another agent is running on {state}; stop it first") from None
+        yield
 
 
 def _allowed(policy: Policy, configuration: HospitalConfiguration) -> list[StudyFile]:

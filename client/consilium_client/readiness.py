@@ -14,7 +14,7 @@ from consilium_client.keystore import read_passphrase
 from consilium_client.policy import check_budget, load_policy
 from consilium_client.schema import NumericColumn, Schema
 from consilium_client.study_file import StudyFile, load_study_file
-from consilium_client.training_site import TrainingSite
+from consilium_client.training_site import TrainingSite, open_accountant
 from consilium_peers.errors import GatewayError, PeersError
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -104,8 +104,12 @@ def _columns(schema: Schema) -> str:
     return f"{', '.join(numeric)}; categories {', '.join(categories) or 'none'}; label {schema.label.name}"
 
 
+def _site(configuration: HospitalConfiguration, study: StudyFile, hospital: str) -> TrainingSite:
+    return TrainingSite.open(configuration, study, hospital, open_accountant(configuration, hospital))
+
+
 def _table(configuration: HospitalConfiguration, study: StudyFile, hospital: str) -> str:
-    rows = TrainingSite.open(configuration, study, hospital).rows
+    rows = _site(configuration, study, hospital).rows
     training, held_out = rows.training, rows.held_out
     text = (
         f"{len(training)} training rows ({training.positives} positive), "
@@ -123,7 +127,7 @@ def _policy(configuration: HospitalConfiguration, profile: Profile, study: Study
 
 
 def _privacy(configuration: HospitalConfiguration, profile: Profile, study: StudyFile) -> str:
-    site = TrainingSite.open(configuration, study, profile.organization)
+    site = _site(configuration, study, profile.organization)
     projected = site.projected_epsilon_micro(study.terms.rounds)
     if projected is None or study.terms.privacy is None:
         return "the study trains without privacy noise"

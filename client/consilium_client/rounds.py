@@ -116,8 +116,12 @@ async def _trained(site: Site, state: Round, journal: RoundJournal) -> tuple[Qua
         held = journal.training()
         assert held is not None
     update, costs = held
-    entry = costs["privacy"]
-    return update, None if entry is None else canonical.decode(PrivacyEntry, entry.encode())
+    if costs["privacy"] is None:
+        return update, None
+    entry = canonical.decode(PrivacyEntry, costs["privacy"].encode())
+    # An account that was lost and rebuilt from the ledger doesn't know yet of a round that was trained, not anchored.
+    site.training.count(state.round, entry)
+    return update, entry
 
 
 def _train(site: Site, state: Round, journal: RoundJournal) -> None:

@@ -35,16 +35,15 @@ class TrainingSite:
         self._accountant = accountant
 
     @classmethod
-    def open(cls, configuration: HospitalConfiguration, study: StudyFile, hospital: str) -> TrainingSite:
-        """Read the hospital's table and account.
+    def open(
+        cls, configuration: HospitalConfiguration, study: StudyFile, hospital: str, accountant: Accountant
+    ) -> TrainingSite:
+        """Read the hospital's table.
 
         Raises:
             TableError: the table doesn't follow the schema.
-            PrivacyError: the account can't be read.
         """
         rows = split(read_table(configuration.table, study.table), hospital, study.seed, study.held_out)
-        data_set = data_set_digest(hospital, configuration.data_set)
-        accountant = Accountant(account_path(configuration.state, data_set), data_set)
         return cls(study, hospital, rows, accountant)
 
     @property
@@ -94,6 +93,10 @@ class TrainingSite:
         weight = np.float64(self.samples) / np.float64(largest)
         return TrainedUpdate((trained - base) * weight, entry)
 
+    def count(self, round_number: int, entry: PrivacyEntry) -> None:
+        """See to it that the account has this round; it counts once."""
+        self._accountant.restore(self._study.terms.study, round_number, entry)
+
     def settle(self, view: RoundView, hospital: str) -> int | None:
         """Take a decided round's cost back if nothing of it was uploaded; return what is spent, in millionths."""
         privacy, state = self._study.terms.privacy, view.round
@@ -102,17 +105,6 @@ class TrainingSite:
         if not counts_as_spent(view, hospital):
             self._accountant.release(state.study, state.round)
         return self._accountant.epsilon_micro(privacy)
-
-    def restore(self, views: list[RoundView]) -> None:
-        """Rebuild a lost account from the ledger's rounds; an account that was kept is left alone."""
-        if self._accountant.on_disk:
-            return
-        for view in views:
-            for anchored in view.anchors:
-                mine = anchored.hospital == self._hospital and anchored.anchor.privacy is not None
-                if mine and counts_as_spent(view, self._hospital):
-                    assert anchored.anchor.privacy is not None
-                    self._accountant.restore(view.round.study, view.round.round, anchored.anchor.privacy)
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
         """Judge a model on the held-out rows."""
@@ -127,6 +119,29 @@ class TrainingSite:
 def account_path(state: Path, data_set: str) -> Path:
     """Where the account of a data set lies."""
     return state / "privacy" / f"{data_set[:16]}.json"
+
+
+def open_accountant(configuration: HospitalConfiguration, hospital: str) -> Accountant:
+    """Open the one account of the hospital's data set.
+
+    Raises:
+        PrivacyError: the account can't be read.
+    """
+    data_set = data_set_digest(hospital, configuration.data_set)
+    return Accountant(account_path(configuration.state, data_set), data_set)
+
+
+def restore_account(accountant: Accountant, data_set: str, hospital: str, views: list[RoundView]) -> int:
+    """Count every round of the data set that the ledger knows of; return how many there were."""
+    restored = 0
+    for view in views:
+        for anchored in view.anchors:
+            entry = anchored.anchor.privacy
+            mine = anchored.hospital == hospital and entry is not None and entry.data_set == data_set
+            if mine and entry is not None and counts_as_spent(view, hospital):
+                accountant.restore(view.round.study, view.round.round, entry)
+                restored += 1
+    return restored
 
 
 def counts_as_spent(view: RoundView, hospital: str) -> bool:

@@ -378,7 +378,10 @@ class AttestedModel(Record, frozen=True, kw_only=True):
 
 
 class RoundView(Record, frozen=True, kw_only=True):
-    """A round with everything its parties wrote, and the phase that `Advance` would enter now (none: not yet)."""
+    """A round with everything its parties wrote, and the phase that `Advance` would enter now (none: not yet).
+
+    `anchors` are those of all attempts so far, oldest first.
+    """
 
     round: Round
     joins: tuple[JoinedHospital, ...]

@@ -113,6 +113,12 @@ def test_each_phase_asks_for_one_write_and_then_for_patience(
     assert next_duty(situation(view(phase, **done, next_phase=RoundPhase.EXPIRED))) is Duty.ADVANCE
 
 
+def test_a_new_attempt_needs_a_new_anchor() -> None:
+    retried = view(RoundPhase.SEALED, anchors=(ANCHOR,))
+    retried = changed(retried, round=changed(retried.round, attempt=1))
+    assert next_duty(situation(retried)) is Duty.ANCHOR
+
+
 def test_uploading_is_repeated_until_it_was_done_for_this_attempt() -> None:
     anchored = view(RoundPhase.ANCHORED, anchors=(ANCHOR,))
     assert next_duty(situation(anchored)) is Duty.UPLOAD

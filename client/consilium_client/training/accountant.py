@@ -7,6 +7,7 @@ before it is trained and counts from then on; it is released only when the ledge
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,23 +58,25 @@ def epsilon_of(costs: Iterable[Cost], terms: PrivacyTerms) -> int:
 
 
 class Accountant:
-    """The account of one data set; its file lies in the hospital's state."""
+    """The account of one data set, shared by all studies on it; its file lies in the hospital's state.
+
+    Attributes:
+        lost: there was no file when it was opened. If the data set isn't new, it has to be rebuilt from the ledger.
+    """
 
     def __init__(self, path: Path, data_set: str) -> None:
         self._path = path
         self._data_set = data_set
         self._costs: dict[str, Cost] = {}
+        # Several studies may train on one data set at a time.
+        self._lock = threading.Lock()
+        self.lost = not path.exists()
         if path.exists():
             try:
                 document = json.loads(path.read_text())
                 self._costs = {key: Cost(**fields) for key, fields in document["rounds"].items()}
             except (ValueError, KeyError, TypeError):
                 raise PrivacyError(f"{path} isn't an account; remove it to rebuild it from the ledger") from None
-
-    @property
-    def on_disk(self) -> bool:
-        """True when the account was kept; a lost one has to be rebuilt from the ledger."""
-        return self._path.exists()
 
     def epsilon_micro(self, terms: PrivacyTerms, extra: Iterable[Cost] = ()) -> int:
         """Return what is spent, with `extra` on top, at the terms' delta."""
@@ -85,16 +88,17 @@ class Accountant:
         Raises:
             PrivacyError: the account would exceed the study's budget.
         """
-        key = _key(study, round_number)
-        others = [held for name, held in self._costs.items() if name != key]
-        before, after = epsilon_of(others, terms), epsilon_of([*others, cost], terms)
-        if after > terms.epsilon_budget_micro:
-            raise PrivacyError(
-                f"round {round_number} of {study} would raise epsilon to {after / MICRO:.6f}; "
-                f"the study's budget is {terms.epsilon_budget_micro / MICRO:.6f}"
-            )
-        self._costs[key] = cost
-        self._save()
+        with self._lock:
+            key = _key(study, round_number)
+            others = [held for name, held in self._costs.items() if name != key]
+            before, after = epsilon_of(others, terms), epsilon_of([*others, cost], terms)
+            if after > terms.epsilon_budget_micro:
+                raise PrivacyError(
+                    f"round {round_number} of {study} would raise epsilon to {after / MICRO:.6f}; "
+                    f"the study's budget is {terms.epsilon_budget_micro / MICRO:.6f}"
+                )
+            self._costs[key] = cost
+            self._save()
         return PrivacyEntry(
             data_set=self._data_set,
             delta_numerator=terms.delta_numerator,
@@ -106,19 +110,21 @@ class Accountant:
 
     def release(self, study: str, round_number: int) -> None:
         """Take a round back of which nothing was uploaded."""
-        if self._costs.pop(_key(study, round_number), None) is not None:
-            self._save()
+        with self._lock:
+            if self._costs.pop(_key(study, round_number), None) is not None:
+                self._save()
 
     def restore(self, study: str, round_number: int, entry: PrivacyEntry) -> None:
         """Count a round from its entry on the ledger."""
-        self._costs[_key(study, round_number)] = Cost(
-            entry.sample_rate_numerator,
-            entry.sample_rate_denominator,
-            entry.noise_multiplier_milli,
-            entry.clip_milli,
-            entry.steps,
-        )
-        self._save()
+        with self._lock:
+            self._costs[_key(study, round_number)] = Cost(
+                entry.sample_rate_numerator,
+                entry.sample_rate_denominator,
+                entry.noise_multiplier_milli,
+                entry.clip_milli,
+                entry.steps,
+            )
+            self._save()
 
     def _save(self) -> None:
         document = {"data_set": self._data_set, "rounds": {key: asdict(cost) for key, cost in self._costs.items()}}
