@@ -13,8 +13,9 @@ from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.peer import transaction_pb2
 
 from consilium_peers.connection import Connections
+from consilium_peers.endorsing import endorse_patiently
 from consilium_peers.error_details import peer_details
-from consilium_peers.errors import CommitError, CommitStatusError, EndorseError, GatewayError, SubmitError
+from consilium_peers.errors import CommitError, CommitStatusError, GatewayError, SubmitError
 from consilium_peers.identity import Identity
 from consilium_peers.proposal import PreparedResult, read_prepared
 
@@ -27,9 +28,6 @@ PAUSE_SECONDS = 0.25
 
 # Another transaction changed what this one had read. It has no effect and may be proposed anew.
 _CONFLICTS = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
-# Refusals that aren't the contract's and pass by themselves: endorsers at different heights, just after a commit, give
-# different read sets; a chaincode service is being restarted.
-_PASSING = ("ProposalResponsePayloads do not match", "could not launch chaincode", "chaincode stream terminated")
 # Under BFT ordering a late copy of an envelope is answered with an error although it has been ordered.
 _ALREADY_ORDERED = ("already processed", "already exists")
 
@@ -134,6 +132,38 @@ class Transaction:
         code = transaction_pb2.TxValidationCode.Name(answer.result)
         return CommitStatus(self.tx_id, code, answer.block_number)
 
+    async def settle(self, timeout: float) -> CommitStatus:
+        """Send the one envelope again and again until its outcome is known; may be called again after a cancellation.
+
+        Raises:
+            SubmitError: the orderers refused it at once.
+            CommitStatusError: the outcome isn't known after `timeout` seconds.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        sent = False
+        while True:
+            failure: GatewayError | None = None
+            try:
+                await self.submit(max(0.1, min(deadline - clock(), BROADCAST_SECONDS)))
+            except SubmitError as error:
+                # Only the first answer is final: if an orderer took it before, it may be in a block, whatever is said
+                # now.
+                if not error.transient and not sent:
+                    raise
+                failure = error
+            sent = True
+            try:
+                return await self.commit_status(max(0.1, min(RESEND_SECONDS, deadline - clock())))
+            except CommitStatusError as error:
+                if not error.transient:
+                    raise
+                failure = failure or error
+            if clock() >= deadline:
+                said = f"the outcome isn't known; last: {failure.reason}"
+                raise CommitStatusError(self.tx_id, "DEADLINE_EXCEEDED", said, failure.details)
+            await asyncio.sleep(PAUSE_SECONDS)
+
 
 async def submit_until_committed(endorse: Callable[[float], Awaitable[Transaction]], timeout: float) -> SubmitResult:
     """Endorse and commit within `timeout` seconds; see `Contract.submit`."""
@@ -141,8 +171,8 @@ async def submit_until_committed(endorse: Callable[[float], Awaitable[Transactio
     started = clock()
     deadline = started + timeout
     while True:
-        transaction = await _endorse_patiently(endorse, deadline)
-        status = await _commit(transaction, deadline)
+        transaction = await endorse_patiently(endorse, deadline)
+        status = await transaction.settle(max(0.1, deadline - clock()))
         if status.valid:
             result = transaction.result
             return SubmitResult(result.payload, status.tx_id, status.block, result.endorsers, clock() - started)
@@ -150,53 +180,3 @@ async def submit_until_committed(endorse: Callable[[float], Awaitable[Transactio
             raise CommitError(status.tx_id, status.code, f"invalid in block {status.block}; nothing was written")
         # Those who conflicted would otherwise meet again in the next block.
         await asyncio.sleep(PAUSE_SECONDS * random.random())  # noqa: S311 - spreads retries, protects nothing
-
-
-async def _endorse_patiently(endorse: Callable[[float], Awaitable[Transaction]], deadline: float) -> Transaction:
-    """Endorse; while peers can't be reached, propose anew: without a submission nothing can be committed twice."""
-    clock = asyncio.get_running_loop().time
-    while True:
-        try:
-            return await endorse(max(0.1, deadline - clock()))
-        except EndorseError as error:
-            if not _may_pass(error) or clock() + PAUSE_SECONDS >= deadline:
-                raise
-        await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _may_pass(error: EndorseError) -> bool:
-    if error.refusal is not None:
-        return False
-    said = [error.reason, *(detail.message for detail in error.details)]
-    return error.transient or any(mark in text for mark in _PASSING for text in said)
-
-
-async def _commit(transaction: Transaction, deadline: float) -> CommitStatus:
-    """Send the one envelope again and again until its outcome is known."""
-    clock = asyncio.get_running_loop().time
-    sent = False
-    while True:
-        failure: GatewayError | None = None
-        left = max(0.1, deadline - clock())
-        try:
-            await transaction.submit(min(left, BROADCAST_SECONDS))
-        except SubmitError as error:
-            # Only the first answer is final: if an orderer took it before, it may be in a block, whatever is said now.
-            if not error.transient and not sent:
-                raise
-            failure = error
-        sent = True
-        try:
-            return await transaction.commit_status(max(0.1, min(RESEND_SECONDS, deadline - clock())))
-        except CommitStatusError as error:
-            if not error.transient:
-                raise
-            failure = failure or error
-        if clock() >= deadline:
-            raise CommitStatusError(
-                transaction.tx_id,
-                "DEADLINE_EXCEEDED",
-                f"the outcome isn't known; last: {failure.reason}",
-                failure.details,
-            )
-        await asyncio.sleep(PAUSE_SECONDS)

@@ -10,14 +10,18 @@ from typing import Any, TypeVar
 import grpc
 
 from consilium_peers.error_details import peer_details
-from consilium_peers.errors import EndorseError, EvaluateError, GatewayError, ProfileError
+from consilium_peers.errors import ClosedError, CommitStatusError, GatewayError, ProfileError, SubmitError
 from consilium_peers.profile import Endpoint, KeyPairFiles
 
 T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 100 * 1024 * 1024
-# How long a gateway that didn't answer is passed over, while another one does.
+# How long a gateway that didn't answer is passed over, while another one does: twice as long each time.
 REST_SECONDS = 3.0
+LONGEST_REST_SECONDS = 60.0
+
+# What a peer says whose chaincode service is being restarted.
+CHAINCODE_AWAY = ("could not launch chaincode", "chaincode stream terminated")
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -25,6 +29,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # A peer answers pings more often than every 60 s with GOAWAY (peer.keepalive.minInterval).
     ("grpc.keepalive_time_ms", 90_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    # A stream of events may be quiet for hours: ping all the same, or a connection that is gone is never noticed.
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_http_proxy", 0),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -57,9 +63,17 @@ class Connections:
         self._tls = tls
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._resting: dict[str, float] = {}
+        self._misses: dict[str, int] = {}
+        self._closed = False
 
     def channel(self, endpoint: Endpoint) -> grpc.aio.Channel:
-        """Return the channel to one gateway, opened at the first call."""
+        """Return the channel to one gateway, opened at the first call.
+
+        Raises:
+            ClosedError: after `close`.
+        """
+        if self._closed:
+            raise ClosedError("the gateway is closed; connect again")
         if endpoint.address not in self._channels:
             self._channels[endpoint.address] = open_channel(endpoint, self._tls)
         return self._channels[endpoint.address]
@@ -75,8 +89,13 @@ class Connections:
         return sorted(self._endpoints, key=lambda endpoint: self._resting.get(endpoint.address, 0.0) > now)
 
     def rest(self, endpoint: Endpoint) -> None:
-        """Pass a gateway over for a while."""
-        self._resting[endpoint.address] = asyncio.get_running_loop().time() + REST_SECONDS
+        """Pass a gateway over for a while, longer each time until it answers again."""
+        address, now = endpoint.address, asyncio.get_running_loop().time()
+        if self._resting.get(address, 0.0) > now:
+            return  # several calls that fail at once are one miss
+        misses = self._misses.get(address, 0)
+        self._misses[address] = misses + 1
+        self._resting[address] = now + min(REST_SECONDS * 2.0**misses, LONGEST_REST_SECONDS)
 
     async def call(
         self,
@@ -94,6 +113,7 @@ class Connections:
 
         Raises:
             GatewayError: of class `stage`, when none answered or one refused.
+            ClosedError: the gateway was closed meanwhile.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         failure: GatewayError | None = None
@@ -104,16 +124,46 @@ class Connections:
                 break
             share = left if endpoint is endpoints[-1] or not shared else left / 2
             try:
-                return await invoke(self.channel(endpoint), share)
-            except grpc.aio.AioRpcError as error:
-                failure = stage(tx_id, error.code().name, error.details() or "no details", peer_details(error))
-                if not _elsewhere(failure):
-                    raise failure from None
+                return await self.call_one(endpoint, stage, tx_id, invoke, share)
+            except GatewayError as error:
+                if not _elsewhere(error):
+                    raise
+                failure = error
                 self.rest(endpoint)
         raise failure or stage(tx_id, "DEADLINE_EXCEEDED", f"no gateway answered within {timeout:g} s")
 
+    async def call_one(
+        self,
+        endpoint: Endpoint,
+        stage: type[GatewayError],
+        tx_id: str,
+        invoke: Callable[[grpc.aio.Channel, float], Awaitable[T]],
+        timeout: float,
+    ) -> T:
+        """Make one call at one gateway; see `call` for errors."""
+        try:
+            answer = await invoke(self.channel(endpoint), timeout)
+        except grpc.aio.AioRpcError as error:
+            raise stage(tx_id, error.code().name, error.details() or "no details", peer_details(error)) from None
+        except asyncio.CancelledError:
+            self.check_open()
+            raise
+        self._misses.pop(endpoint.address, None)
+        return answer
+
+    def check_open(self) -> None:
+        """Tell a closed channel from a cancelled task: gRPC raises CancelledError for both.
+
+        Raises:
+            ClosedError: the channels were closed, and nobody has cancelled the current task.
+        """
+        task = asyncio.current_task()
+        if self._closed and task is not None and not task.cancelling():
+            raise ClosedError("the gateway was closed in the middle of a call") from None
+
     async def close(self) -> None:
         """Close all channels."""
+        self._closed = True
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
@@ -123,9 +173,14 @@ def _elsewhere(failure: GatewayError) -> bool:
     """Tell whether another gateway may do better.
 
     One that doesn't answer may hang; the next call passes it over. A gateway that lacks peers to endorse (its view of
-    the channel is stale just after a start) answers UNAVAILABLE or FAILED_PRECONDITION; for queries and endorsements
-    asking elsewhere is always safe, since nothing is ordered yet.
+    the channel is stale just after a start) answers UNAVAILABLE or FAILED_PRECONDITION, one whose own chaincode service
+    is down ABORTED. Asking elsewhere is always safe: a query or an endorsement orders nothing, an envelope that is sent
+    twice commits once.
     """
-    if failure.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+    if isinstance(failure, SubmitError | CommitStatusError):
+        return failure.transient
+    if failure.of_contract:
+        return False
+    if failure.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION"):
         return True
-    return failure.status == "FAILED_PRECONDITION" and isinstance(failure, EndorseError | EvaluateError)
+    return failure.says(*CHAINCODE_AWAY)

@@ -23,6 +23,17 @@ class CheckpointError(PeersError):
     """A checkpoint file that isn't one."""
 
 
+class ClosedError(PeersError):
+    """The gateway was closed while it was in use."""
+
+
+# Refused for what was asked, or for who asked: neither time nor another gateway changes that.
+_FINAL = ("PERMISSION_DENIED", "INVALID_ARGUMENT", "UNAUTHENTICATED", "UNIMPLEMENTED")
+_PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
+# A peer that can't tell who asks says so in a message, whatever status the gateway gives it.
+_STRANGER = "access denied"
+
+
 class PeerDetail(NamedTuple):
     """What one node said: its organisation, address and message."""
 
@@ -59,9 +70,17 @@ class GatewayError(PeersError):
     @property
     def transient(self) -> bool:
         """True when the same call may succeed later or elsewhere."""
-        if "chaincode response" in self.reason:  # the contract's own answer, which gateways call UNKNOWN
-            return False
-        return self.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN")
+        return self.status in _PASSING and not self.of_contract and not self.says(_STRANGER)
+
+    @property
+    def of_contract(self) -> bool:
+        """True when the chaincode itself refused at some peer; gateways call it UNKNOWN or ABORTED."""
+        return self.says("chaincode response")
+
+    def says(self, *marks: str) -> bool:
+        """Tell whether the gateway or a node says one of these."""
+        said = (self.reason, *(detail.message for detail in self.details))
+        return any(mark in text for mark in marks for text in said)
 
 
 class EvaluateError(GatewayError):
@@ -81,11 +100,21 @@ class SubmitError(GatewayError):
 
     stage = "submission"
 
+    @property
+    def transient(self) -> bool:
+        """True when it may be taken later or elsewhere: a gateway that has just started knows no orderers yet."""
+        return super().transient or self.status in ("FAILED_PRECONDITION", "NOT_FOUND")
+
 
 class CommitStatusError(GatewayError):
     """Whether the transaction was committed isn't known yet."""
 
     stage = "commit status"
+
+    @property
+    def transient(self) -> bool:
+        """True unless the question itself is refused: a peer that starts or stops answers ABORTED or NOT_FOUND."""
+        return self.status not in _FINAL
 
 
 class CommitError(GatewayError):
@@ -98,3 +127,8 @@ class EventsError(GatewayError):
     """The stream of events broke off."""
 
     stage = "event stream"
+
+    @property
+    def transient(self) -> bool:
+        """True unless the question itself is refused: a peer that starts or stops answers ABORTED or NOT_FOUND."""
+        return self.status not in _FINAL and not self.says(_STRANGER)

@@ -10,7 +10,7 @@ or step by step: propose, endorse, submit, wait for the commit status. See "Fabr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from consilium_peers.commit import Commit, CommitStatus, SubmitResult, Transaction, submit_until_committed
 from consilium_peers.connection import Connections
 from consilium_peers.errors import EndorseError, EvaluateError
-from consilium_peers.events import ChaincodeEvent, Checkpointer, chaincode_events
+from consilium_peers.events import PATIENCE_SECONDS, ChaincodeEvent, Checkpointer, EventReader
 from consilium_peers.identity import Identity
 from consilium_peers.profile import Profile
 from consilium_peers.proposal import SignedProposal, sign_proposal
@@ -68,24 +68,32 @@ class Network:
         return Contract(self, chaincode or self.gateway.profile.chaincode)
 
     def chaincode_events(
-        self, chaincode: str | None = None, *, checkpoint: Checkpointer | None = None, start_block: int | None = None
-    ) -> AsyncIterator[ChaincodeEvent]:
+        self,
+        chaincode: str | None = None,
+        *,
+        checkpoint: Checkpointer | None = None,
+        start_block: int | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> AsyncGenerator[ChaincodeEvent, None]:
         """Iterate over a chaincode's events, for ever.
 
         With a checkpoint the stream goes on right behind the last event that was recorded there; otherwise it starts
-        at `start_block`, or with the next block.
+        at `start_block`, or with the next block. When a gateway fails or is frozen, another one goes on where it left
+        off: no event is missed or repeated.
 
         Raises:
-            EventsError: no gateway serves the stream; the caller may ask again.
+            EventsError: no gateway has served the stream for `patience` seconds, or one refuses it for good.
+            CheckpointError: the checkpoint isn't one, or is another ledger's.
         """
-        return chaincode_events(
+        reader = EventReader(
             self.gateway.connections,
             self.gateway.identity,
             self.channel,
             chaincode or self.gateway.profile.chaincode,
-            checkpoint,
+            checkpoint.position() if checkpoint is not None else None,
             start_block,
         )
+        return reader.events(patience)
 
 
 @dataclass(frozen=True)
@@ -169,10 +177,17 @@ class Contract:
         function: str,
         *arguments: bytes,
         transient: Mapping[str, bytes] | None = None,
+        organizations: Sequence[str] = (),
         timeout: float = EVALUATE_SECONDS,
     ) -> bytes:
-        """Run a query and return its answer; see `Proposal.evaluate` for errors."""
-        return await self.propose(function, *arguments, transient=transient).evaluate(timeout)
+        """Run a query on one peer and return its answer; see `Proposal.evaluate` for errors.
+
+        The gateway prefers its own organisation's peers, but asks another organisation's when they don't answer, and
+        nobody vouches for what one peer says. Who must not be lied to names in `organizations` (MSP ids) whose peers
+        it trusts.
+        """
+        proposal = self.propose(function, *arguments, transient=transient, endorsing_organizations=organizations)
+        return await proposal.evaluate(timeout)
 
     async def submit(
         self,
@@ -190,8 +205,12 @@ class Contract:
 
         Raises:
             EndorseError: the chaincode refused, or too few peers endorsed.
+            SubmitError: the orderers refused it at once.
             CommitError: the transaction is invalid for another reason.
             CommitStatusError: the outcome isn't known after `timeout` seconds; the error names the transaction.
+
+        Cancelling stops at once and sends nothing more; a transaction that was on its way may still commit. Who has to
+        know keeps the `Transaction` (`propose`, `endorse`) and calls `settle` again.
         """
 
         async def endorse(seconds: float) -> Transaction:

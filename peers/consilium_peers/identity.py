@@ -39,17 +39,12 @@ class Identity:
             raise IdentityError(
                 f"the key of {msp_id} doesn't belong to the certificate {certificate.subject.rfc4514_string()}"
             )
-        now = datetime.now(UTC)
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise IdentityError(
-                f"the certificate {certificate.subject.rfc4514_string()} of {msp_id} is valid from "
-                f"{certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
-            )
         self.msp_id = msp_id
         self.certificate_pem = certificate_pem
         self.certificate = certificate
         self._key = key
         self.serialized = identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate_pem).SerializeToString()
+        self.check_period()
 
     @classmethod
     def load(cls, msp_id: str, certificate: Path, private_key: Path) -> Identity:
@@ -58,6 +53,19 @@ class Identity:
             return cls(msp_id, certificate.read_bytes(), private_key.read_bytes())
         except OSError as error:
             raise IdentityError(f"the identity of {msp_id} can't be read: {error}") from None
+
+    def check_period(self) -> None:
+        """Check that the certificate is valid now; a program that runs for months asks before each proposal.
+
+        Raises:
+            IdentityError: it has expired, or isn't valid yet.
+        """
+        first, last = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+        if not first <= datetime.now(UTC) <= last:
+            raise IdentityError(
+                f"the certificate {self.certificate.subject.rfc4514_string()} of {self.msp_id} is valid from "
+                f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; renew it, or set this machine's clock"
+            )
 
     def sign(self, message: bytes) -> bytes:
         """Return the ECDSA signature over SHA-256 of `message`, DER with low s."""

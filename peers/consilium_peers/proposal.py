@@ -35,7 +35,11 @@ def sign_proposal(
     """Build and sign a proposal to invoke a chaincode; an empty `channel` addresses a peer's own system chaincode.
 
     The transaction id is SHA-256 over a fresh nonce and the creator, as the protocol asks.
+
+    Raises:
+        IdentityError: the certificate has expired; peers would refuse it without saying so.
     """
+    identity.check_period()
     nonce = os.urandom(_NONCE_BYTES)
     tx_id = hashlib.sha256(nonce + identity.serialized).hexdigest()
     chaincode_id = chaincode_pb2.ChaincodeID(name=chaincode)

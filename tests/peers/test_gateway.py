@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -17,20 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
-from played_gateway import BLOCK, ENDORSERS, Code, Events, Hangs, PlayedGateway, Refuses
+from played_gateway import BLOCK, ENDORSERS, Code, Hangs, PlayedGateway, Refuses
 
-from consilium_peers import commit
-from consilium_peers.checkpoint import FileCheckpoint
+from consilium_peers import commit, endorsing
 from consilium_peers.errors import (
     CommitError,
     CommitStatusError,
     EndorseError,
     EvaluateError,
-    EventsError,
     PeerDetail,
     SubmitError,
 )
-from consilium_peers.events import ChaincodeEvent
 from consilium_peers.gateway import Contract, Gateway
 from consilium_proto.refusals import RefusalCode
 
@@ -44,6 +40,8 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "RESEND_SECONDS", 0.15)
     monkeypatch.setattr(commit, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(endorsing, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(endorsing, "SETTLING_SECONDS", 0.3)
 
 
 # ---- what is sent
@@ -271,59 +269,3 @@ async def test_a_stranger_gets_no_connection(gateways: Both, credentials: Creden
             await connected.network().contract().evaluate("Get", timeout=3)
     assert caught.value.status == "UNAVAILABLE"
     assert not gateways[0].calls
-
-
-# ---- events
-
-
-async def take(events: AsyncIterator[ChaincodeEvent], count: int) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
-    async with asyncio.timeout(5):
-        while len(found) < count:
-            event = await anext(events)
-            found.append((event.block, event.tx_id))
-    return found
-
-
-def asked(call: gateway_pb2.SignedChaincodeEventsRequest) -> tuple[int, str]:
-    request = gateway_pb2.ChaincodeEventsRequest.FromString(call.request)
-    return request.start_position.specified.number, request.after_transaction_id
-
-
-async def test_events_go_on_at_another_gateway_behind_the_last_one(gateway: Gateway, gateways: Both) -> None:
-    gateways[0].will("events", Events([(3, "a"), (4, "b"), (4, "c")], UNAVAILABLE))
-    gateways[1].will("events", Events([(4, "d")], Hangs()))
-    events = gateway.network().chaincode_events(start_block=3)
-    assert await take(events, 4) == [(3, "a"), (4, "b"), (4, "c"), (4, "d")]
-    assert asked(gateways[0].calls["events"][0]) == (3, "")
-    assert asked(gateways[1].calls["events"][0]) == (4, "c")
-    check_signature(gateway, gateways[1].calls["events"][0].request, gateways[1].calls["events"][0].signature)
-
-
-async def test_events_start_behind_the_checkpoint(gateway: Gateway, gateways: Both, tmp_path: Path) -> None:
-    checkpoint = FileCheckpoint(tmp_path / "checkpoint")
-    checkpoint.record(5, "x")
-    gateways[0].will("events", Events([(5, "y")], Hangs()))
-    assert await take(gateway.network().chaincode_events(checkpoint=checkpoint, start_block=0), 1) == [(5, "y")]
-    assert asked(gateways[0].calls["events"][0]) == (5, "x")
-
-
-async def test_a_gateway_that_ends_the_stream_is_left(gateway: Gateway, gateways: Both) -> None:
-    gateways[0].will("events", Events([(1, "a")]), Events([(3, "c")], Hangs()))
-    gateways[1].will("events", Events([(2, "b")]))
-    assert await take(gateway.network().chaincode_events(start_block=1), 3) == [(1, "a"), (2, "b"), (3, "c")]
-
-
-async def test_events_end_when_no_gateway_has_them(gateway: Gateway, gateways: Both) -> None:
-    for each in gateways:
-        await each.stop()
-    with pytest.raises(EventsError) as caught:
-        await take(gateway.network().chaincode_events(), 1)
-    assert caught.value.status == "UNAVAILABLE"
-
-
-async def test_a_refused_stream_is_an_error_at_once(gateway: Gateway, gateways: Both) -> None:
-    gateways[0].will("events", Events((), Refuses(grpc.StatusCode.PERMISSION_DENIED, "not of this channel")))
-    with pytest.raises(EventsError, match="not of this channel"):
-        await take(gateway.network().chaincode_events(), 1)
-    assert not gateways[1].calls
