@@ -1,0 +1,184 @@
+"""Faults on the real network: chaincode services killed, peers frozen under a stream, certificates that expire."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from consilium_network.certificates import Authority, OrganizationalUnit
+from consilium_network.errors import NetworkStateError
+from consilium_network.layout import KeyPair
+from consilium_network.network import Network
+from consilium_peers import events, identity
+from consilium_peers.chain_info import ledger_height
+from consilium_peers.checkpoint import FileCheckpoint
+from consilium_peers.errors import CheckpointError, EndorseError, EvaluateError, IdentityError
+from consilium_peers.events import ChaincodeEvent
+from consilium_peers.gateway import Contract, Gateway
+from consilium_peers.gateway import Network as Channel
+from consilium_peers.profile import KeyPairFiles, Profile
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def profile(network: Network) -> Profile:
+    return Profile.load(network.profile("cleveland"))
+
+
+@pytest_asyncio.fixture
+async def channel(profile: Profile) -> AsyncIterator[Channel]:
+    async with Gateway.connect(profile) as gateway:
+        yield gateway.network()
+
+
+@pytest.fixture
+def contract(channel: Channel, probe: str) -> Contract:
+    return channel.contract(probe)
+
+
+@contextlib.contextmanager
+def frozen(network: Network, node: str) -> Iterator[None]:
+    process = network.pid(node)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NetworkStateError, ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
+async def until_running(network: Network, node: str, killed: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(NetworkStateError):
+                if network.pid(node) != killed:
+                    return
+            await asyncio.sleep(0.1)
+
+
+# ---- chaincode services
+
+
+async def test_writing_goes_on_while_the_own_chaincode_service_is_away(
+    network: Network, contract: Contract, probe: str
+) -> None:
+    key = uuid.uuid4().hex.encode()
+    killed = network.pid(f"{probe}.cleveland")
+    os.kill(killed, signal.SIGKILL)
+    for number in range(3):
+        await contract.submit("Put", key, str(number).encode(), timeout=30)
+    await until_running(network, f"{probe}.cleveland", killed)
+
+
+async def test_a_query_is_answered_elsewhere_unless_it_is_kept_at_home(
+    network: Network, contract: Contract, profile: Profile, probe: str
+) -> None:
+    """While the own chaincode service is away the gateway asks another hospital's peer, whose word is only its own."""
+    with frozen_service(network, f"{probe}.cleveland") as killed:
+        assert await contract.evaluate("Echo", b"x") == b"x"
+        own = [profile.organization]
+        with pytest.raises(EvaluateError) as caught:
+            await contract.evaluate("Echo", b"x", organizations=own, timeout=5)
+        assert {detail.organization for detail in caught.value.details} == {profile.organization}
+    await until_running(network, f"{probe}.cleveland", killed)
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(EvaluateError):
+                assert await contract.evaluate("Echo", b"x", organizations=own) == b"x"
+                return
+            await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def frozen_service(network: Network, node: str) -> Iterator[int]:
+    """Kill a service and yield before the supervisor has another one listening."""
+    process = network.pid(node)
+    os.kill(process, signal.SIGKILL)
+    yield process
+
+
+# ---- events
+
+
+async def test_a_frozen_peer_under_a_quiet_stream_is_noticed(
+    network: Network, channel: Channel, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(events, "ANSWER_SECONDS", 1.0)
+    stream = channel.chaincode_events(contract.chaincode)
+    reading = asyncio.create_task(next_of(stream))
+    await asyncio.sleep(0.5)
+    async with Gateway.connect(Profile.load(network.profile("hungary"))) as other:
+        with frozen(network, "peer.cleveland"):
+            result = await other.network().contract(contract.chaincode).submit("Emit", b"Late", b"")
+            began = time.monotonic()
+            event = await asyncio.wait_for(reading, 10)
+            noticed = time.monotonic() - began
+    await stream.aclose()
+    assert (event.name, event.tx_id) == ("Late", result.tx_id)
+    assert noticed < 5
+
+
+async def next_of(stream: AsyncIterator[ChaincodeEvent]) -> ChaincodeEvent:
+    return await anext(stream)
+
+
+async def test_the_next_block_is_the_one_after_the_ledgers_height(channel: Channel, contract: Contract) -> None:
+    gateway = channel.gateway
+    before = (await contract.submit("Emit", b"Before", b"")).block
+    endpoint = gateway.profile.gateways[0]
+    height = await ledger_height(gateway.connections, gateway.identity, channel.channel, endpoint, EvaluateError, 5)
+    assert height == before + 1
+    stream = channel.chaincode_events(contract.chaincode)
+    reading = asyncio.create_task(next_of(stream))
+    await asyncio.sleep(0.3)
+    result = await contract.submit("Emit", b"After", b"")
+    assert (await asyncio.wait_for(reading, 5)).tx_id == result.tx_id
+    await stream.aclose()
+
+
+async def test_a_checkpoint_of_another_ledger_is_named(channel: Channel, contract: Contract, tmp_path: Path) -> None:
+    block = (await contract.submit("Emit", b"Here", b"")).block
+    checkpoint = FileCheckpoint(tmp_path / "checkpoint")
+    checkpoint.record(block, "0" * 64)
+    with pytest.raises(CheckpointError, match="another ledger's"):
+        await asyncio.wait_for(next_of(channel.chaincode_events(contract.chaincode, checkpoint=checkpoint)), 10)
+
+
+# ---- certificates
+
+
+async def test_an_expired_certificate_is_refused_here_and_by_peers(
+    network: Network, profile: Profile, probe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of the hospital's own authority that expires while the client is connected."""
+    authority = Authority.load(network.folder.organization("cleveland").authority)
+    pair = KeyPair.within(tmp_path)
+    authority.identity("brief", OrganizationalUnit.CLIENT, 4 / 86400).save(pair)
+    brief = dataclasses.replace(profile, identity=KeyPairFiles(pair.certificate, pair.private_key))
+    async with Gateway.connect(brief) as gateway:
+        contract = gateway.network().contract(probe)
+        await contract.submit("Put", b"brief", b"1")
+        last = gateway.identity.certificate.not_valid_after_utc.timestamp()
+        await asyncio.sleep(max(0.0, last - time.time()) + 1.1)
+        with pytest.raises(IdentityError, match="renew it"):
+            await contract.submit("Put", b"brief", b"2")
+        with pytest.raises(IdentityError, match="renew it"):
+            await contract.evaluate("Get", b"brief")
+        monkeypatch.setattr(identity.Identity, "check_period", lambda self: None)  # a client that doesn't look
+        with pytest.raises(EndorseError) as caught:
+            await contract.submit("Put", b"brief", b"2", timeout=10)
+        assert "expired" in str(caught.value) or "access denied" in str(caught.value)
+    async with Gateway.connect(profile) as gateway:
+        assert await gateway.network().contract(probe).evaluate("Get", b"brief") == b"1"
