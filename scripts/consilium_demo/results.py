@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from consilium_client.data import Split, read_table, split
 from consilium_client.study_file import StudyFile
 from consilium_client.training.evaluation import Evaluation, evaluate_together
 from consilium_demo.report import PARTS
 from consilium_demo.scenario import HospitalFiles
-from consilium_demo.simulate import baselines
+from consilium_demo.simulate import baselines, splits_of
 
 Released = dict[str, list[dict[str, Any]]]
 
@@ -30,21 +29,13 @@ def read_released(hospitals: list[HospitalFiles]) -> Released:
     }
 
 
-def splits_of(study: StudyFile, hospitals: list[HospitalFiles], data: Path) -> dict[str, Split]:
-    """Split the tables as the hospitals do, for the baselines; only the demo has everybody's rows."""
-    return {
-        files.name: split(read_table(data / f"{files.name}.csv", study.table), files.msp_id, study.seed, study.held_out)
-        for files in hospitals
-    }
-
-
 def put_together(
     study: StudyFile, hospitals: list[HospitalFiles], data: Path, card: dict[str, Any], fabric: str
 ) -> dict[str, Any]:
     """Return the content of result.json."""
     released = read_released(hospitals)
     rounds = [_round(numbered) for numbered in zip(*released.values(), strict=True)]
-    splits = splits_of(study, hospitals, data)
+    splits = splits_of(study, data)
     compared = baselines(study, splits)
     last = rounds[-1]
     privacy = study.terms.privacy

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from consilium_client.data import Dataset, Split, join
+from consilium_client.data import Dataset, Split, join, read_table, split
 from consilium_client.study_file import StudyFile
 from consilium_client.training.evaluation import Evaluation, evaluate, evaluate_together
 from consilium_client.training.plain import train_plain
 from consilium_client.training.private import train_private
 from consilium_client.training.task import Parameters
+from consilium_demo.scenario import MSP_IDS
+
+
+def splits_of(study: StudyFile, data: Path) -> dict[str, Split]:
+    """Split the tables in a folder as the hospitals of the study do; only the demo has everybody's rows."""
+    members = {participant.hospital for participant in study.terms.participants}
+    return {
+        name: split(read_table(data / f"{name}.csv", study.table), msp_id, study.seed, study.held_out)
+        for name, msp_id in MSP_IDS.items()
+        if msp_id in members
+    }
 
 
 def train_alone(study: StudyFile, rows: Dataset, name: str) -> Parameters:
