@@ -78,8 +78,17 @@ class TrainingTask(ABC):
 
 
 def new_model(task: TrainingTask, features: int) -> nn.Module:
-    """Return the task's model in double precision, on the CPU."""
-    return task.build_model(features).double()
+    """Return the task's model in double precision, on the CPU.
+
+    Raises:
+        TaskError: the task can't build one for so many features.
+    """
+    try:
+        return task.build_model(features).double()
+    except Exception as error:  # whatever a hospital's own class raises
+        raise TaskError(
+            f"{type(task).__name__} can't build a model for {features} features: {type(error).__name__}: {error}"
+        ) from None
 
 
 def flatten(model: nn.Module) -> Parameters:
@@ -107,10 +116,32 @@ def load_parameters(model: nn.Module, parameters: Parameters) -> None:
 
 
 def initial_parameters(task: TrainingTask, features: int, seed: int) -> Parameters:
-    """Return the first model of a study, float64[P]: the same for everybody with the same seed."""
+    """Return the first model of a study, float64[P]: the same for everybody with the same seed.
+
+    Raises:
+        TaskError: the task's model can't be built, has no parameters, or doesn't give one logit per row.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return flatten(new_model(task, features))
+        model = new_model(task, features)
+    _check_outputs(task, model, features)
+    return flatten(model)
+
+
+def _check_outputs(task: TrainingTask, model: nn.Module, features: int) -> None:
+    name = type(task).__name__
+    if not any(parameter.numel() for parameter in model.parameters()):
+        raise TaskError(f"the model of {name} has no parameters to train")
+    model.eval()
+    try:
+        with torch.no_grad():
+            shape = tuple(model(torch.zeros(2, features, dtype=torch.float64)).shape)
+    except Exception as error:  # whatever a hospital's own model raises
+        raise TaskError(
+            f"the model of {name} fails on rows of {features} features: {type(error).__name__}: {error}"
+        ) from None
+    if shape != (2, 1):
+        raise TaskError(f"the model of {name} gives shape {shape} for 2 rows; expected one logit per row, (2, 1)")
 
 
 # ---- finding a task
