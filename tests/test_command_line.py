@@ -35,6 +35,11 @@ def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixt
     assert "usage: consilium" in capsys.readouterr().err
 
 
+def test_a_malformed_study_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["study", "status", "No Study!", "--profile", "p"]) == USAGE
+    assert "'No Study!' isn't a study's name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -20,6 +20,7 @@ from consilium_client.errors import (
     PolicyRefusalError,
     PrivacyError,
     TermsMismatchError,
+    TrainingError,
 )
 from consilium_client.holders import open_epoch, register_key
 from consilium_client.models import catch_up
@@ -77,7 +78,7 @@ class Agent:
     async def _step_or_wait(self) -> bool:
         try:
             duty = await self._step()
-        except (PolicyRefusalError, PrivacyError) as error:
+        except (PolicyRefusalError, PrivacyError, TrainingError) as error:
             self._refused(str(error))
             duty = Duty.WAIT
         except (AggregatorRefusalError, AggregatorUnavailableError) as error:

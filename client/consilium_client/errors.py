@@ -79,5 +79,9 @@ class TaskError(ClientError):
     """A training task that can't be loaded or trained."""
 
 
+class TrainingError(ClientError):
+    """A round whose training failed; it isn't trained a second time."""
+
+
 class PrivacyError(ClientError):
     """A training that can't be made private, or would cost more than its budget."""

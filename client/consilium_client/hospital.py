@@ -12,7 +12,7 @@ from pathlib import Path
 from consilium_client.agent import Agent
 from consilium_client.configuration import HospitalConfiguration
 from consilium_client.data import data_set_digest
-from consilium_client.errors import JournalError, PolicyRefusalError
+from consilium_client.errors import ClientError, JournalError, PolicyRefusalError
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import Keystore, read_passphrase
 from consilium_client.policy import Policy, load_policy
@@ -66,11 +66,23 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
                 study=study,
                 training=training,
             )
-            agents.append(Agent(site, network).run())
+            agents.append(_run_agent(study.terms.study, Agent(site, network)))
         log.info("running", extra={"hospital": profile.organization, "studies": [s.terms.study for s in studies]})
-        await asyncio.gather(*agents)
+        errors = [error for error in await asyncio.gather(*agents) if error is not None]
+        if errors and (until_finished or len(errors) == len(agents)):
+            raise errors[0]
         if not until_finished:
             await asyncio.Event().wait()
+
+
+async def _run_agent(study: str, agent: Agent) -> ClientError | None:
+    """Run one study's agent to its end; what stops it is returned, since it mustn't stop the other studies."""
+    try:
+        await agent.run()
+    except ClientError as error:
+        log.error("this study stops here", extra={"study": study, "detail": str(error)})
+        return error
+    return None
 
 
 async def _rebuild(

@@ -3,6 +3,7 @@
     <state>/studies/<study>/models/<digest>.npy           parameters, float64[P]
     <state>/studies/<study>/rounds/<round>/update.npy     finished integers, uint32[P]: trained once, never again
     <state>/studies/<study>/rounds/<round>/trained.json   what the training cost
+    <state>/studies/<study>/rounds/<round>/failed         why the training failed; it isn't tried again
     <state>/studies/<study>/rounds/<round>/attempt-<a>/   ciphertext chunks, as anchored
     <state>/studies/<study>/rounds/<round>/upload-begun   from here on nothing of this round is encrypted again
     <state>/studies/<study>/rounds/<round>/figures.json   times and bytes
@@ -102,6 +103,15 @@ class RoundJournal:
             return None
         update: QuantisedUpdate = np.load(self.directory / "update.npy", allow_pickle=False)
         return update, json.loads((self.directory / "trained.json").read_text())
+
+    def fail_training(self, reason: str) -> None:
+        """Note that this round's training failed: a second one could differ, and would be one more look at the rows."""
+        write_durably(self.directory / "failed", reason.encode())
+
+    def training_failure(self) -> str | None:
+        """Return why this round's training failed, or None."""
+        path = self.directory / "failed"
+        return path.read_text() if path.exists() else None
 
     def forget_update(self) -> None:
         """Remove update and ciphertexts of a decided round; what it cost stays."""

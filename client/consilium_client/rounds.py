@@ -12,14 +12,15 @@ import logging
 import time
 from collections.abc import Awaitable
 
-from consilium_client.errors import PolicyRefusalError
-from consilium_client.journal import QuantisedUpdate, RoundJournal
+from consilium_client.errors import ClientError, PolicyRefusalError, PrivacyError, TrainingError
+from consilium_client.journal import Parameters, QuantisedUpdate, RoundJournal
 from consilium_client.masks import mask_slots
 from consilium_client.models import derive_model, epoch_cipher
 from consilium_client.packing import pack
 from consilium_client.policy import check_budget, check_cohort
 from consilium_client.quantise import quantise
 from consilium_client.site import Site
+from consilium_client.training_site import TrainedUpdate
 from consilium_peers.gateway import SubmitResult
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
@@ -67,6 +68,7 @@ async def anchor(site: Site, view: RoundView) -> None:
 
     Raises:
         PolicyRefusalError: the set lacks a required partner, is too small, or differs from that of an earlier upload.
+        TrainingError: the training failed, now or before.
     """
     state = view.round
     check_cohort(site.rule, state.participants)
@@ -128,13 +130,26 @@ def _train(site: Site, state: Round, journal: RoundJournal) -> None:
     base = site.journal.load_model(state.base)
     assert base is not None, "the agent derives the base model before it acts in a round"
     started = time.monotonic()
-    trained = site.training.train(base, state.round)
-    seconds = time.monotonic() - started
-    bound = site.terms.update_bound_micro / 1e6
-    update = quantise(trained.weighted_update, bound, site.parameter_set)
+    trained, update = _train_once(site, state, journal, base)
     entry = None if trained.privacy is None else canonical.encode(trained.privacy).decode()
     journal.save_training(update, {"privacy": entry, "samples": site.training.samples})
-    journal.note(training_seconds=seconds)
+    journal.note(training_seconds=time.monotonic() - started)
+
+
+def _train_once(
+    site: Site, state: Round, journal: RoundJournal, base: Parameters
+) -> tuple[TrainedUpdate, QuantisedUpdate]:
+    reason = journal.training_failure()
+    if reason is None:
+        try:
+            trained = site.training.train(base, state.round)
+            return trained, quantise(trained.weighted_update, site.terms.update_bound_micro / 1e6, site.parameter_set)
+        except PrivacyError:
+            raise  # refused before any row was looked at
+        except Exception as error:  # whatever a hospital's own task raises
+            reason = str(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
+            journal.fail_training(reason)
+    raise TrainingError(f"round {state.round} failed in training and isn't trained again: {reason}")
 
 
 async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: QuantisedUpdate) -> None:

@@ -7,6 +7,8 @@ import asyncio
 import json
 from pathlib import Path
 
+from consilium_client.commands.arguments import study_name
+
 EXAMPLES = """examples:
   consilium model export heart --config hospital.yaml --out heart.safetensors
   consilium model show heart.safetensors
@@ -20,7 +22,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     export = commands.add_parser("export", help="write the study's newest final model with its hash and lineage")
-    export.add_argument("study", help="the study's identifier")
+    export.add_argument("study", type=study_name, help="the study's identifier")
     export.add_argument("--config", type=Path, required=True, help="the hospital's configuration file")
     export.add_argument("--out", type=Path, required=True, help="the file to write (safetensors)")
     export.set_defaults(run=_export)

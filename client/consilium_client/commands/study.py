@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from consilium_client.commands.arguments import study_name
 from consilium_client.errors import TermsMismatchError
-from consilium_client.study_file import load_study_file
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -55,7 +55,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         ("close", _close, "close a study: no further round opens (the coordinator's administrator)"),
     ):
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        command.add_argument("study", help="the study's identifier")
+        command.add_argument("study", type=study_name, help="the study's identifier")
         _with_profile(command)
         command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
@@ -78,8 +78,14 @@ async def _federation(profile: Path) -> AsyncIterator[Federation]:
         yield Federation(gateway.network().contract())
 
 
+def _terms_of(file: Path) -> StudyTerms:
+    from consilium_client.study_file import load_study_file  # brings torch, which the other commands don't need
+
+    return load_study_file(file).terms
+
+
 def _digest(arguments: argparse.Namespace) -> int:
-    terms = load_study_file(arguments.file).terms
+    terms = _terms_of(arguments.file)
     digests = {
         "study": terms.study,
         "terms": canonical.digest(terms),
@@ -92,7 +98,7 @@ def _digest(arguments: argparse.Namespace) -> int:
 
 
 def _propose(arguments: argparse.Namespace) -> int:
-    terms = load_study_file(arguments.file).terms
+    terms = _terms_of(arguments.file)
 
     async def propose() -> None:
         async with _federation(arguments.profile) as federation:
@@ -114,7 +120,7 @@ def _remarks(terms: StudyTerms) -> list[str]:
 
 
 def _approve(arguments: argparse.Namespace) -> int:
-    terms = load_study_file(arguments.file).terms
+    terms = _terms_of(arguments.file)
 
     async def approve() -> StudyView:
         async with _federation(arguments.profile) as federation:
