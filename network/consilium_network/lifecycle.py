@@ -22,6 +22,7 @@ VERSION = "1"
 _ENDORSEMENT = "/Channel/Application/Endorsement"
 _WAIT_SECONDS = 30.0
 _INSTALLED = "already successfully installed"
+_APPROVED, _OTHERWISE = "attempted to redefine", "with different parameters"
 
 
 async def install(admin: Path, package: Package) -> None:
@@ -55,7 +56,7 @@ async def committed_sequence(admin: Path, name: str) -> int:
 
 
 async def approve(admin: Path, name: str, sequence: int, package_id: str) -> None:
-    """Approve a definition for an organisation, and say which package its peer runs for it.
+    """Approve a definition for an organisation, and say which package its peer runs for it; once is enough.
 
     Raises:
         LifecycleError: it isn't endorsed or not committed.
@@ -65,9 +66,13 @@ async def approve(admin: Path, name: str, sequence: int, package_id: str) -> Non
         lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs, name, sequence, source=source
     ).SerializeToString()
     organization = Profile.load(admin).organization
-    await _submit(
-        admin, "ApproveChaincodeDefinitionForMyOrg", argument, [organization], f"{organization} can't approve"
-    )
+    try:
+        await _submit(
+            admin, "ApproveChaincodeDefinitionForMyOrg", argument, [organization], f"{organization} can't approve"
+        )
+    except LifecycleError as error:
+        if _APPROVED not in str(error) or _OTHERWISE in str(error):
+            raise
 
 
 async def commit(admin: Path, name: str, sequence: int, hospitals: Sequence[str]) -> None:
