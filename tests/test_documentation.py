@@ -78,6 +78,18 @@ def test_named_tests_are_tests() -> None:
     assert not set(named_tests()) - all_tests()
 
 
+def test_named_tests_are_in_the_files_that_the_readme_links() -> None:
+    linked = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert len(linked) > 10
+    assert not [name for name, file in linked if f"def {name}(" not in (ROOT / file).read_text()]
+
+
+def test_every_yes_in_the_readme_has_a_proof() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "README.md").read_text().splitlines() if " | yes | " in line]
+    assert rows
+    assert not [row for row in rows if "](tests/" not in row[-1]]
+
+
 def test_make_targets_in_the_readme_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets

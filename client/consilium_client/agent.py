@@ -63,6 +63,7 @@ class Agent:
         self._uploaded_at = 0.0
         self._settled: set[int] = set()
         self._refusal = ""
+        self._announced: tuple[Duty, int, int] | None = None
 
     async def run(self) -> None:
         """Act until the study is closed or has all its final rounds.
@@ -132,9 +133,7 @@ class Agent:
             await self._in_turn(study, view, lambda: self._open_round(study))
             return
         assert view is not None
-        log.info(
-            duty.value, extra={"study": site.terms.study, "round": view.round.round, "attempt": view.round.attempt}
-        )
+        self._announce(duty, view)
         if duty is Duty.JOIN:
             await rounds.join(site, view)
         elif duty is Duty.ANCHOR:
@@ -193,6 +192,14 @@ class Agent:
 
     def _recently_uploaded(self) -> tuple[int, int] | None:
         return self._uploaded if time.monotonic() - self._uploaded_at < ANNOUNCE_SECONDS else None
+
+    def _announce(self, duty: Duty, view: RoundView) -> None:
+        """Log what is done, once: a duty that is refused comes up again and again."""
+        described = (duty, view.round.round, view.round.attempt)
+        if described != self._announced:
+            self._announced = described
+            extra = {"study": self._site.terms.study, "round": view.round.round, "attempt": view.round.attempt}
+            log.info(duty.value, extra=extra)
 
     def _refused(self, reason: str) -> None:
         if reason != self._refusal:

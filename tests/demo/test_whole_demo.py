@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,13 @@ def test_it_leaves_a_result_a_report_and_nothing_running(demo: tuple[Path, str])
     for shown in (result["model_hash"], *result["attested_by"]):
         assert shown in printed
         assert shown in report
+
+
+def test_the_readme_shows_what_it_prints(demo: tuple[Path, str], repository: Path) -> None:
+    (shown,) = re.findall(r"```text\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+    shape = re.compile(r"[0-9a-f]{64}|\b0\.\d{3}\b|, LongBeachMSP")
+    printed = {shape.sub("", line) for line in demo[1].splitlines()}
+    assert {shape.sub("", line) for line in shown.splitlines()} <= printed
 
 
 def test_every_figure_that_is_promised_is_in_the_result(result: dict[str, Any]) -> None:

@@ -99,6 +99,7 @@ def prepare(page: Page, network: Network, root: Path, name: str) -> Path:
     sick["study"], sick["rounds"] = "sick-table", 1
     sick["participants"]["LongBeachMSP"] = 500
     sick["deadlines"] = {"open": 60, "sealed": 15, "anchored": 60, "aggregated": 60}
+    sick["clock_tolerance"] = 3
     sick["task"]["class"] = "sick_network.py:Sick"
     (folder / "sick.yaml").write_text(yaml.safe_dump(sick))
     header = page.block("csv").splitlines()[0]
