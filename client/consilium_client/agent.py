@@ -22,7 +22,7 @@ from consilium_client.errors import (
     TermsMismatchError,
     TrainingError,
 )
-from consilium_client.holders import open_epoch, register_key
+from consilium_client.holders import locked_out, open_epoch, register_key
 from consilium_client.models import catch_up
 from consilium_client.site import Site
 from consilium_peers.errors import GatewayError, PeersError
@@ -64,6 +64,8 @@ class Agent:
         self._settled: set[int] = set()
         self._refusal = ""
         self._announced: tuple[Duty, int, int] | None = None
+        self._usable_epoch = 0
+        self._renewed = False
 
     async def run(self) -> None:
         """Act until the study is closed or has all its final rounds.
@@ -106,20 +108,33 @@ class Agent:
                 f"study {site.terms.study} on the ledger isn't the one in {site.study.path}; "
                 "compare with: consilium study status"
             )
-        if study.study.phase is StudyPhase.ACTIVE:
-            await self._prepare(study)
+        if study.study.phase is StudyPhase.ACTIVE and await self._prepare(study):
+            return Duty.OPEN_EPOCH
         view = await site.federation.read_round(site.terms.study, study.head.round) if study.head.round else None
         await self._settle(study, view)
         duty = next_duty(Situation(study, view, site.hospital, int(time.time() * 1000), self._recently_uploaded()))
         await self._do(duty, study, view)
         return duty
 
-    async def _prepare(self, study: StudyView) -> None:
-        """See to it that others can wrap keys to this hospital, and that it has the newest model."""
-        if study.key_epoch is None:
+    async def _prepare(self, study: StudyView) -> bool:
+        """See to it that this hospital has the study's key and newest model; True when it opened a new key epoch."""
+        epoch = study.key_epoch
+        if epoch is None:
             await register_key(self._site)
-        else:
-            await catch_up(self._site, study)
+            return False
+        if epoch.epoch != self._usable_epoch:
+            if not self._renewed and locked_out(self._site, epoch):
+                return await self._renew(study)
+            self._usable_epoch = epoch.epoch
+        await catch_up(self._site, study)
+        return False
+
+    async def _renew(self, study: StudyView) -> bool:
+        """Open the next key epoch, once in the agent's life: a second time, another agent must be using other keys."""
+        log.warning("the key epoch doesn't open; opening another", extra={"epoch": study.head.epoch})
+        await register_key(self._site)
+        self._renewed = await open_epoch(self._site, study)
+        return self._renewed
 
     async def _do(self, duty: Duty, study: StudyView, view: RoundView | None) -> None:
         site = self._site

@@ -66,7 +66,7 @@ def _between_rounds(situation: Situation) -> Duty:
 
 def _own_part(situation: Situation, view: RoundView) -> Duty | None:
     state, hospital = view.round, situation.hospital
-    if situation.now > state.deadline:
+    if situation.now > state.deadline or _outdated(situation, state):
         return None
     if state.phase is RoundPhase.OPEN:
         joined = any(entry.hospital == hospital for entry in view.joins)
@@ -80,6 +80,12 @@ def _own_part(situation: Situation, view: RoundView) -> Duty | None:
         return None if situation.uploaded == (state.round, state.attempt) else Duty.UPLOAD
     attested = any(entry.hospital == hospital for entry in view.attestations)
     return None if attested else Duty.ATTEST
+
+
+def _outdated(situation: Situation, state: Round) -> bool:
+    """A round that hasn't reached ANCHORED is void once the study has a newer key epoch: nobody acts in it any more."""
+    early = state.phase in (RoundPhase.OPEN, RoundPhase.SEALED)
+    return early and state.epoch != situation.study.head.epoch
 
 
 def _listed(situation: Situation) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from consilium_client.key_epochs import new_epoch
+from consilium_client.errors import KeyEpochError
+from consilium_client.key_epochs import new_epoch, unwrap
 from consilium_client.models import WRAPPING_KEY
 from consilium_client.site import Site
 from consilium_peers.errors import GatewayError
-from consilium_proto.records import HospitalKey, StudyView
+from consilium_proto.records import HospitalKey, KeyEpoch, StudyView
 from consilium_proto.refusals import RefusalCode
 
 
@@ -25,6 +26,21 @@ async def register_key(site: Site) -> None:
     public = site.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
     if await registered_key(site, site.hospital) != public:
         await site.federation.register_hospital_key(HospitalKey(wrapping_key=public))
+
+
+def locked_out(site: Site, epoch: KeyEpoch) -> bool:
+    """Tell whether this hospital is a holder of a key epoch that it can't open.
+
+    Its wrapping key was lost or replaced since the epoch was opened, or the opener sealed something else to it. A
+    hospital that isn't a holder has been left out on purpose.
+    """
+    if site.hospital not in {wrapped.holder for wrapped in epoch.holders}:
+        return False
+    try:
+        unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
+    except KeyEpochError:
+        return True
+    return False
 
 
 async def open_epoch(site: Site, study: StudyView) -> bool:

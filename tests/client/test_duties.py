@@ -113,6 +113,14 @@ def test_each_phase_asks_for_one_write_and_then_for_patience(
     assert next_duty(situation(view(phase, **done, next_phase=RoundPhase.EXPIRED))) is Duty.ADVANCE
 
 
+@pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.SEALED])
+def test_nobody_acts_in_a_round_that_a_newer_key_epoch_makes_void(phase: RoundPhase) -> None:
+    newer = changed(STUDY, head=changed(HEAD, epoch=2))
+    assert next_duty(situation(view(phase), study=newer)) is Duty.WAIT
+    assert next_duty(situation(view(phase, next_phase=RoundPhase.VOID), study=newer)) is Duty.ADVANCE
+    assert next_duty(situation(view(RoundPhase.ANCHORED), study=newer)) is Duty.UPLOAD
+
+
 def test_a_new_attempt_needs_a_new_anchor() -> None:
     retried = view(RoundPhase.SEALED, anchors=(ANCHOR,))
     retried = changed(retried, round=changed(retried.round, attempt=1))

@@ -1,11 +1,12 @@
 """A study of one's own, as docs/your-own-study.md shows it: its table, its class, its file, its commands.
 
-One hospital's table has patients of one class only. A second study runs in the same agents, in which a fourth
-hospital's training goes wrong.
+One hospital's table has patients of one class only, and it has lost the key to which the studies' first key epochs are
+sealed. A second study runs in the same agents, in which a fourth hospital's training goes wrong.
 """
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import random
@@ -23,11 +24,19 @@ import yaml
 
 from consilium_demo.processes import command
 from consilium_network.network import Network
+from consilium_peers.federation import Federation
+from consilium_peers.gateway import Gateway
+from consilium_peers.profile import Profile
+from consilium_proto.records import HospitalKey
 
 pytestmark = pytest.mark.network
 
 NAMES = ("cleveland", "hungary", "switzerland", "longbeach")
 ONE_CLASS = "switzerland"
+LOST_KEY = "switzerland"
+# A wrapping key that the hospital registered once and no longer has.
+OLD_KEY = (9).to_bytes(32, "little").hex()
+STUDIES = ("own-table", "sick-table")
 SICK = "longbeach"
 # Where the documented class is told, its model gives no numbers.
 SICK_MODEL = """
@@ -198,11 +207,29 @@ def run_agents(page: Page, network: Network, root: Path, folders: dict[str, Path
             return process
 
         start(root, aggregator)
+        asyncio.run(register_old_key(network))
         agents = [
-            start(folder, run_words, **({"SICK": "yes"} if name == SICK else {})) for name, folder in folders.items()
+            start(folder, run_words, **({"SICK": "yes"} if name == SICK else {}))
+            for name, folder in folders.items()
+            if name != LOST_KEY
         ]
+        asyncio.run(until_keys_are_sealed(network))
+        agents.append(start(folders[LOST_KEY], run_words))
         for agent in agents:
             assert agent.wait(timeout=180) == 0, root
+
+
+async def register_old_key(network: Network) -> None:
+    async with Gateway.connect(Profile.load(network.profile(LOST_KEY))) as gateway:
+        await Federation(gateway.network().contract()).register_hospital_key(HospitalKey(wrapping_key=OLD_KEY))
+
+
+async def until_keys_are_sealed(network: Network) -> None:
+    """Wait until both studies have their first key epochs, sealed to the key that is lost."""
+    async with Gateway.connect(Profile.load(network.profile("hungary"))) as gateway, asyncio.timeout(60):
+        federation = Federation(gateway.network().contract())
+        while not all([(await federation.read_study(name)).key_epoch for name in STUDIES]):
+            await asyncio.sleep(0.2)
 
 
 def log_entries(own: OwnStudy, name: str) -> list[dict[str, Any]]:
@@ -231,6 +258,17 @@ def test_a_hospital_with_one_class_only_takes_part(own: OwnStudy) -> None:
     assert "one class is missing: training works" in own.printed[f"check {ONE_CLASS}"]
     released = own.folders[ONE_CLASS] / "state" / "released" / "own-table" / "round-0002.json"
     assert json.loads(released.read_text())["metrics"]["auc"] is None
+
+
+def test_a_hospital_that_lost_its_key_opens_another_epoch_and_takes_part(own: OwnStudy) -> None:
+    said = [entry["event"] for entry in log_entries(own, LOST_KEY)]
+    assert said.count("the key epoch doesn't open; opening another") == len(STUDIES)
+    for study in STUDIES:
+        status = json.loads(
+            own.run("cleveland", "study", "status", study, "--profile", "profiles/client.yaml", "--json")
+        )
+        assert status["epoch"] >= 2
+        assert "SwitzerlandMSP" in status["round"]["attested_by"]
 
 
 def test_a_training_that_gives_no_numbers_is_named_and_the_round_goes_on_without_it(own: OwnStudy) -> None:

@@ -142,6 +142,8 @@ def advance(terms: StudyTerms, state: Round, written: Written, timestamp: int) -
 
 
 def _leave_open(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
+    if written.current_epoch != state.epoch:
+        return _enter(terms, state, RoundPhase.VOID, timestamp)
     present, absent = _split(state.participants, written.joined)
     if absent and not late:
         return None

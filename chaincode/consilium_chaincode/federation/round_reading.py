@@ -39,7 +39,7 @@ async def read_written(ledger: LedgerState, state: Round, consortium: Consortium
         joins = await _read_named(
             ledger, Join, state.participants, [state_keys.join(study, number, name) for name in state.participants]
         )
-        return Written(joined=frozenset(joins))
+        return Written(joined=frozenset(joins), current_epoch=await ledger.current_epoch(study))
     if state.phase is RoundPhase.SEALED:
         keys = [state_keys.anchor(study, number, state.attempt, name) for name in state.participants]
         anchors = await _read_named(ledger, Anchor, state.participants, keys)

@@ -66,7 +66,7 @@ WAITS = (
     seconds(LENGTH) + 3 * TAU,
 )
 EDGES = {
-    RoundPhase.OPEN: {RoundPhase.SEALED, RoundPhase.EXPIRED},
+    RoundPhase.OPEN: {RoundPhase.SEALED, RoundPhase.EXPIRED, RoundPhase.VOID},
     RoundPhase.SEALED: {RoundPhase.SEALED, RoundPhase.ANCHORED, RoundPhase.EXPIRED, RoundPhase.VOID},
     RoundPhase.ANCHORED: {RoundPhase.AGGREGATED, RoundPhase.EXPIRED},
     RoundPhase.AGGREGATED: {RoundPhase.FINAL, RoundPhase.VOID},

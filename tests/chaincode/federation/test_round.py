@@ -148,17 +148,17 @@ def test_nothing_moves_before_the_deadline_while_a_write_is_missing(phase: Round
 
 
 def test_open_is_sealed_when_all_have_joined() -> None:
-    assert moved(round_(), Written(joined=frozenset(HOSPITALS))).phase is SEALED
+    assert moved(round_(), Written(joined=frozenset(HOSPITALS), current_epoch=1)).phase is SEALED
 
 
 def test_open_is_sealed_after_the_deadline_with_those_who_joined() -> None:
-    sealed = moved(round_(), Written(joined=frozenset({ALPHA, BETA, GAMMA, "OmegaMSP"})), LATE)
+    sealed = moved(round_(), Written(joined=frozenset({ALPHA, BETA, GAMMA, "OmegaMSP"}), current_epoch=1), LATE)
     assert (sealed.phase, sealed.participants, sealed.missing) == (SEALED, (ALPHA, BETA, GAMMA), (DELTA,))
 
 
 @pytest.mark.parametrize(("max_colluding", "joined"), [(1, HOSPITALS[:2]), (2, HOSPITALS[:3]), (1, ())])
 def test_open_expires_with_too_few(max_colluding: int, joined: tuple[str, ...]) -> None:
-    expired = moved(round_(), Written(joined=frozenset(joined)), LATE, max_colluding=max_colluding)
+    expired = moved(round_(), Written(joined=frozenset(joined), current_epoch=1), LATE, max_colluding=max_colluding)
     assert (expired.phase, expired.ended_in) == (RoundPhase.EXPIRED, OPEN)
     assert expired.participants == HOSPITALS
     assert set(expired.missing) == set(HOSPITALS) - set(joined)
@@ -169,8 +169,10 @@ def test_sealed_is_anchored_when_all_have_anchored() -> None:
 
 
 def test_a_changed_key_epoch_voids_a_round_before_uploads_and_leaves_it_afterwards() -> None:
-    void = moved(round_(SEALED), Written(anchored=frozenset(HOSPITALS), current_epoch=2))
-    assert (void.phase, void.ended_in) == (RoundPhase.VOID, SEALED)
+    everybody = frozenset(HOSPITALS)
+    for phase in (OPEN, SEALED):
+        void = moved(round_(phase), Written(joined=everybody, anchored=everybody, current_epoch=2))
+        assert (void.phase, void.ended_in) == (RoundPhase.VOID, phase)
     kept = moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS), current_epoch=2))
     assert kept.phase is AGGREGATED
 
