@@ -239,10 +239,18 @@ class Network:
     async def _stopped_on_failure(self) -> AsyncIterator[None]:
         try:
             yield
+            _raise_if_interrupted()
         except BaseException:
             with contextlib.suppress(Exception):
                 await supervision.stop_supervisor(self.folder.supervisor)
             raise
+
+
+def _raise_if_interrupted() -> None:
+    """Raise what an interruption raised that some library swallowed: an answer may come at the very same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _lock(descriptor: int, root: Path) -> None:

@@ -25,6 +25,7 @@ from consilium_proto.records import (
     Opening,
     Participant,
     RoundPhase,
+    RoundReference,
     RoundView,
     StudyTerms,
 )
@@ -81,6 +82,22 @@ class PlayedStudy:
                 await asyncio.sleep(0.1)
             return view
 
+    async def until_level(self) -> None:
+        """Wait until every hospital's own peer has the round as it is at the peer that is furthest."""
+        async with asyncio.timeout(SETTLING_SECONDS):
+            while len({await self._at(party) for party in self.hospitals}) > 1:
+                await asyncio.sleep(0.1)
+
+    async def _at(self, party: Party) -> bytes | None:
+        argument = canonical.encode(RoundReference(study=self.name, round=1))
+        try:
+            raw = await party.contract.evaluate("ReadRound", argument, organizations=[party.organization])
+        except GatewayError as error:
+            if error.refusal is not RefusalCode.NOT_FOUND:
+                raise
+            return None
+        return canonical.encode(canonical.decode(RoundView, raw).round)
+
     def join(self, party: Party, mask_key: str | None = None) -> Join:
         key = mask_key or party.mask_key.public_key().public_bytes_raw().hex()
         return Join(study=self.name, round=1, samples=5, mask_key=key)
@@ -98,6 +115,7 @@ class PlayedStudy:
             while True:
                 view = await self.view()
                 if (view.round.phase, view.round.attempt) == (phase, attempt):
+                    await self.until_level()
                     return view
                 assert not view.round.phase.decided, view.round
                 try:
@@ -160,6 +178,7 @@ async def played_study(network: Network, seconds: int, tolerance: int = 2) -> As
         await persistently(lambda: first.client.open_key_epoch(epoch))
         opening = Opening(study=terms.study, round=1, base=MODEL, epoch=1)
         await persistently(lambda: first.client.open_round(opening))
+        await study.until_level()
         yield study
 
 
