@@ -7,10 +7,11 @@ modulo the prime q. A vector of chunks c_j (both polynomials, so 2N words) has t
 
 Soundness. Let d = (d_j) be a published sum less the true sum, not zero. For a chunk with d_j ≠ 0, ⟨b_k, d_j⟩ is zero
 for one in q of the b_k (b_k is uniform and q prime: fix all its words but one where d_j isn't zero). If some of the
-⟨b_k, d_j⟩ aren't zero, Σ_j a_kj ⟨b_k, d_j⟩ is zero for one in q of the a_k, by the same argument (Schwartz 1980, Zippel
-1979, for degree one in each of two groups). So a row misses a wrong sum with probability at most 2/q, both rows, which
-are drawn independently, with at most 4/q². Over the at most four publications of a round that is 16/q², about 2^-108
-for the smallest q in use, just below 2^56. A sum published before the challenge is drawn is the premise: `reveal_chain` says why it holds.
+⟨b_k, d_j⟩ aren't zero, Σ_j a_kj ⟨b_k, d_j⟩ is zero for one in q of the a_k, by the same argument (Schwartz 1980,
+Zippel 1979, for degree one in each of two groups). So a row misses a wrong sum with probability at most 2/q, both
+rows, which are drawn independently, with at most 4/q². Over the at most four publications of a round that is 16/q²,
+about 2^-108 for the smallest q in use, just below 2^56. A sum published before the challenge is drawn is the premise:
+`reveal_chain` says why it holds.
 
 The dot products are exact: words in three limbs of 20 bits, so that 2N = 8192 products of 40 bits stay below 2^53.
 """

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*consilium_proto/generated/aggregator.proto\x12\x0c\x63onsilium.v1\"a\n\x0fVectorReference\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05study\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05owner\x18\x05 \x01(\t\"J\n\x08Manifest\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x0f\n\x07\x64igests\x18\x02 \x03(\x0c\"\"\n\rMissingChunks\x12\x11\n\tpositions\x18\x01 \x03(\r\"Y\n\x05\x43hunk\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\"7\n\rUploadSummary\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x14\n\x0c\x61lready_held\x18\x02 \x01(\r\"P\n\x0c\x43hunkRequest\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x11\n\tpositions\x18\x02 \x03(\r2\xa3\x02\n\nAggregator\x12G\n\x10\x41nnounceManifest\x12\x16.consilium.v1.Manifest\x1a\x1b.consilium.v1.MissingChunks\x12\x42\n\x0cUploadChunks\x12\x13.consilium.v1.Chunk\x1a\x1b.consilium.v1.UploadSummary(\x01\x12\x46\n\rFetchManifest\x12\x1d.consilium.v1.VectorReference\x1a\x16.consilium.v1.Manifest\x12@\n\x0b\x46\x65tchChunks\x12\x1a.consilium.v1.ChunkRequest\x1a\x13.consilium.v1.Chunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*consilium_proto/generated/aggregator.proto\x12\x0c\x63onsilium.v1\"p\n\x0fVectorReference\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05study\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05owner\x18\x05 \x01(\t\x12\r\n\x05label\x18\x06 \x01(\t\"J\n\x08Manifest\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x0f\n\x07\x64igests\x18\x02 \x03(\x0c\"\"\n\rMissingChunks\x12\x11\n\tpositions\x18\x01 \x03(\r\"Y\n\x05\x43hunk\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\"7\n\rUploadSummary\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x14\n\x0c\x61lready_held\x18\x02 \x01(\r\"P\n\x0c\x43hunkRequest\x12-\n\x06vector\x18\x01 \x01(\x0b\x32\x1d.consilium.v1.VectorReference\x12\x11\n\tpositions\x18\x02 \x03(\r2\xa3\x02\n\nAggregator\x12G\n\x10\x41nnounceManifest\x12\x16.consilium.v1.Manifest\x1a\x1b.consilium.v1.MissingChunks\x12\x42\n\x0cUploadChunks\x12\x13.consilium.v1.Chunk\x1a\x1b.consilium.v1.UploadSummary(\x01\x12\x46\n\rFetchManifest\x12\x1d.consilium.v1.VectorReference\x1a\x16.consilium.v1.Manifest\x12@\n\x0b\x46\x65tchChunks\x12\x1a.consilium.v1.ChunkRequest\x1a\x13.consilium.v1.Chunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,17 +32,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consilium_proto.generated.a
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VECTORREFERENCE']._serialized_start=60
-  _globals['_VECTORREFERENCE']._serialized_end=157
-  _globals['_MANIFEST']._serialized_start=159
-  _globals['_MANIFEST']._serialized_end=233
-  _globals['_MISSINGCHUNKS']._serialized_start=235
-  _globals['_MISSINGCHUNKS']._serialized_end=269
-  _globals['_CHUNK']._serialized_start=271
-  _globals['_CHUNK']._serialized_end=360
-  _globals['_UPLOADSUMMARY']._serialized_start=362
-  _globals['_UPLOADSUMMARY']._serialized_end=417
-  _globals['_CHUNKREQUEST']._serialized_start=419
-  _globals['_CHUNKREQUEST']._serialized_end=499
-  _globals['_AGGREGATOR']._serialized_start=502
-  _globals['_AGGREGATOR']._serialized_end=793
+  _globals['_VECTORREFERENCE']._serialized_end=172
+  _globals['_MANIFEST']._serialized_start=174
+  _globals['_MANIFEST']._serialized_end=248
+  _globals['_MISSINGCHUNKS']._serialized_start=250
+  _globals['_MISSINGCHUNKS']._serialized_end=284
+  _globals['_CHUNK']._serialized_start=286
+  _globals['_CHUNK']._serialized_end=375
+  _globals['_UPLOADSUMMARY']._serialized_start=377
+  _globals['_UPLOADSUMMARY']._serialized_end=432
+  _globals['_CHUNKREQUEST']._serialized_start=434
+  _globals['_CHUNKREQUEST']._serialized_end=514
+  _globals['_AGGREGATOR']._serialized_start=517
+  _globals['_AGGREGATOR']._serialized_end=808
 # @@protoc_insertion_point(module_scope)

@@ -6,18 +6,20 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class VectorReference(_message.Message):
-    __slots__ = ("protocol", "study", "round", "attempt", "owner")
+    __slots__ = ("protocol", "study", "round", "attempt", "owner", "label")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     STUDY_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     study: str
     round: int
     attempt: int
     owner: str
-    def __init__(self, protocol: _Optional[int] = ..., study: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., owner: _Optional[str] = ...) -> None: ...
+    label: str
+    def __init__(self, protocol: _Optional[int] = ..., study: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., owner: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Manifest(_message.Message):
     __slots__ = ("vector", "digests")

@@ -74,14 +74,14 @@ class AggregatorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FetchManifest(self, request, context):
-        """The manifest of a published sum.
+        """The manifest of a published sum, or of an anchored vector that the caller owns or witnesses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FetchChunks(self, request, context):
-        """The chunks of a published sum.
+        """The chunks of a published sum, or of an anchored vector that the caller owns or witnesses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
