@@ -11,13 +11,22 @@ from consilium_proto.records import (
     Anchor,
     Attestation,
     Consortium,
+    Disproof,
+    Fingerprint,
+    Held,
     HospitalKey,
     HospitalReference,
     Join,
     KeyEpoch,
     KeyEpochReference,
+    Listing,
+    MalformedChunk,
     Opening,
+    PrivacyAccount,
+    PrivacyAccountReference,
     Publication,
+    Readmission,
+    Reveal,
     RoundReference,
     RoundView,
     StudyApprovalRequest,
@@ -122,6 +131,30 @@ class Federation:
         """Write the root of the encrypted sum, as an aggregator."""
         return await self._submit("Publish", publication)
 
+    async def hold(self, held: Held) -> SubmitResult:
+        """Confirm, as a witness, that every chunk of another hospital's vector is here and well-formed."""
+        return await self._submit("Hold", held)
+
+    async def reveal(self, reveal: Reveal) -> SubmitResult:
+        """Reveal the hash chain's value for the round's current publication."""
+        return await self._submit("Reveal", reveal)
+
+    async def fingerprint(self, fingerprint: Fingerprint) -> SubmitResult:
+        """Write the fingerprints of the own vector, the witnessed ones and the sum."""
+        return await self._submit("Fingerprint", fingerprint)
+
+    async def list_values(self, listing: Listing) -> SubmitResult:
+        """List the fingerprints of a disputed vector's chunks."""
+        return await self._submit("List", listing)
+
+    async def disprove(self, disproof: Disproof) -> SubmitResult:
+        """Show a chunk that has another fingerprint than somebody listed for it."""
+        return await self._submit("Disprove", disproof)
+
+    async def prove_malformed(self, malformed: MalformedChunk) -> SubmitResult:
+        """Show a chunk under an anchored or published root that isn't a chunk."""
+        return await self._submit("ProveMalformed", malformed)
+
     async def attest(self, attestation: Attestation) -> SubmitResult:
         """Attest the model derived from the round's sum."""
         return await self._submit("Attest", attestation)
@@ -133,3 +166,19 @@ class Federation:
     async def read_round(self, study: str, round_number: int) -> RoundView:
         """Return a round with everything its parties wrote."""
         return await self._read("ReadRound", RoundReference(study=study, round=round_number), RoundView)
+
+    # ---- who was barred
+
+    async def approve_readmission(self, readmission: Readmission) -> SubmitResult:
+        """Approve, as an administrator of a participant, that a barred party may act again."""
+        return await self._submit("ApproveReadmission", readmission)
+
+    async def readmit(self, readmission: Readmission) -> SubmitResult:
+        """Readmit a barred party that a majority of the study has approved."""
+        return await self._submit("Readmit", readmission)
+
+    # ---- privacy
+
+    async def read_privacy_account(self, reference: PrivacyAccountReference) -> PrivacyAccount:
+        """Return what a hospital's data set has spent in all studies; an empty account when it never anchored."""
+        return await self._read("ReadPrivacyAccount", reference, PrivacyAccount)
