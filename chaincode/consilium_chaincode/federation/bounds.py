@@ -5,11 +5,13 @@ H hospitals are in the consortium, K in a study, n in a round; T (`max_colluding
 
 from __future__ import annotations
 
+from consilium_proto.records import MAX_PUBLICATIONS
+
 MIN_HOSPITALS = 3
 """Below three, a hospital's update follows from the sum and the one other update."""
 
-MAX_AGGREGATORS = 4
-"""One publication per registered aggregator, so at most four in a round, for which soundness is computed."""
+MAX_AGGREGATORS = MAX_PUBLICATIONS
+"""One publication per registered aggregator and round, and soundness is computed for so many."""
 
 
 def endorsement_quorum(hospitals: int) -> int:
@@ -38,3 +40,11 @@ def smallest_cohort(max_colluding: int) -> int:
 def attestation_quorum(participants: int, max_colluding: int) -> int:
     """Return max(ceil(2n/3), T+1): more than half, so that one model at most has it, with an honest hospital in it."""
     return max(-(-2 * participants // 3), max_colluding + 1)
+
+
+def readmission_quorum(participants: int, max_colluding: int) -> int:
+    """Return how many others must readmit a barred party: a majority of the study, and more than can collude.
+
+    With fewer than T+1, colluders could readmit each other after every lie.
+    """
+    return max(majority(participants), max_colluding + 1)

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 
 from consilium_chaincode.federation.consortium_functions import ConsortiumFunctions
+from consilium_chaincode.federation.readmission_functions import ReadmissionFunctions
 from consilium_chaincode.federation.round_functions import RoundFunctions
 from consilium_chaincode.federation.study_functions import StudyFunctions
+from consilium_chaincode.federation.verification_functions import VerificationFunctions
 
 
 def endorser_clock() -> int:
@@ -22,7 +24,9 @@ def endorser_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class FederationContract(ConsortiumFunctions, StudyFunctions, RoundFunctions):
+class FederationContract(
+    ConsortiumFunctions, StudyFunctions, RoundFunctions, VerificationFunctions, ReadmissionFunctions
+):
     """All functions of the federation. Tests give a clock of their own."""
 
     def __init__(self, clock: Callable[[], int] = endorser_clock) -> None:

@@ -36,6 +36,10 @@ def phase_length(phase: RoundPhase, deadlines: Deadlines) -> int:
         RoundPhase.SEALED: deadlines.sealed,
         RoundPhase.ANCHORED: deadlines.anchored,
         RoundPhase.AGGREGATED: deadlines.aggregated,
+        RoundPhase.CHALLENGED: deadlines.challenged,
+        RoundPhase.LISTING: deadlines.listing,
+        RoundPhase.PROVING: deadlines.proving,
+        RoundPhase.VERIFIED: deadlines.verified,
     }
     return lengths[phase]
 

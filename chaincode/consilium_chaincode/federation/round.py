@@ -1,130 +1,88 @@
-"""The life of a round: how it opens and what `Advance` makes of it.
+"""The life of a round: what `Advance` makes of it.
 
-    OPEN ──▶ SEALED ──▶ ANCHORED ──▶ AGGREGATED ──▶ FINAL
-             │    ▲
-             └────┘ a new attempt without those who didn't anchor
+    OPEN ──▶ SEALED ──▶ ANCHORED ──▶ AGGREGATED ──▶ CHALLENGED ──▶ VERIFIED ──▶ FINAL
+             │    ▲         ▲                        │   ▲
+             └────┘         └── a rejected sum ──────┘   │
+      a new attempt without those                        ▼
+      who didn't anchor                      LISTING, PROVING (`verification`)
 
 A round moves on as soon as every expected write is there. Once the deadline has passed it moves on with those who
 wrote, if they are enough, and is otherwise decided as EXPIRED (too few took part) or VOID (what was done can't be
 used). The participants shrink until ANCHORED and never afterwards, because uploads begin there: two sums of the same
-updates over different sets would differ by one hospital's update.
+updates over different sets would differ by one hospital's update. For the same reason a liar's contribution stays in.
 
-Nothing here reads a ledger or a clock: `advance` is a function of the state, of who has written, and of a timestamp.
+Silence is noted (`missing`, `unheld`) and never called a lie: whoever fell silent may have been cut off
+(`test_a_withheld_write_is_recorded`). Only what was proved bars.
+
+Nothing here reads a ledger or a clock: `advance` is a function of the state, of what was written, and of a timestamp.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from consilium_chaincode.federation.bounds import attestation_quorum, smallest_cohort
-from consilium_chaincode.federation.deadlines import deadline, has_passed, others_may_open
-from consilium_chaincode.federation.errors import Refused
-from consilium_chaincode.federation.key_epoch import holders
-from consilium_chaincode.federation.study import check_coalition, require_phase
-from consilium_proto.records import (
-    Consortium,
-    KeyEpoch,
-    Opening,
-    Round,
-    RoundPhase,
-    Study,
-    StudyPhase,
-    StudyProgress,
-    StudyTerms,
+from consilium_chaincode.federation.deadlines import deadline, has_passed
+from consilium_chaincode.federation.verification import (
+    Evidence,
+    Verdict,
+    claimed,
+    expected_lists,
+    judge,
+    judge_dispute,
 )
-from consilium_proto.refusals import RefusalCode
+from consilium_proto.records import MAX_PUBLICATIONS, Fingerprint, Round, RoundPhase, StudyTerms, UnheldVector
+from consilium_proto.witnesses import witnesses_of
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """Who has written what the current phase waits for; what belongs to other phases is left empty.
 
-    `anchored` is about the current attempt, `attested` maps hospitals to the model they attested for the round's
-    publication, `current_epoch` is the study's newest key epoch.
+    Attributes:
+        joined: hospitals.
+        anchored: hospitals, of the current attempt.
+        held: (owner, witness) of every vector that is confirmed.
+        published: aggregators.
+        revealed: hospitals, for the current publication.
+        challenge: what all revealed values make (hex); none before they are all there.
+        fingerprints: by hospital, for the current publication.
+        listed: (author, vector) of every list for the current publication.
+        disproved: (author, vector) of every such list that was disproved.
+        malformed: vectors, by their owner, that were shown to have a malformed chunk.
+        attested: the model each hospital attested for the current publication.
+        current_epoch: the study's newest key epoch.
     """
 
     joined: frozenset[str] = frozenset()
     anchored: frozenset[str] = frozenset()
+    held: frozenset[tuple[str, str]] = frozenset()
     published: frozenset[str] = frozenset()
+    revealed: frozenset[str] = frozenset()
+    challenge: str | None = None
+    fingerprints: Mapping[str, Fingerprint] = field(default_factory=dict)
+    listed: frozenset[tuple[str, str]] = frozenset()
+    disproved: frozenset[tuple[str, str]] = frozenset()
+    malformed: frozenset[str] = frozenset()
     attested: Mapping[str, str] = field(default_factory=dict)
     current_epoch: int = 0
 
 
-def check_opener(terms: StudyTerms, progress: StudyProgress, hospital: str, timestamp: int) -> None:
-    """Refuse a participant other than the coordinator until the study has been idle for an open deadline."""
-    if hospital != terms.coordinator and not others_may_open(timestamp, progress.idle_since, terms):
-        raise Refused(
-            RefusalCode.NOT_YET,
-            f"round {progress.round + 1} is the coordinator's ({terms.coordinator}) to open until the study has been "
-            f"idle for {terms.deadlines.open} s",
-        )
+def expected_holders(terms: StudyTerms, state: Round) -> tuple[tuple[str, str], ...]:
+    """Return (owner, witness) of everything that must be held before a sum may be published.
 
-
-def open_round(
-    study: Study,
-    progress: StudyProgress,
-    consortium: Consortium,
-    key_epoch: KeyEpoch | None,
-    opening: Opening,
-    timestamp: int,
-) -> tuple[Round, StudyProgress]:
-    """Return a new round in OPEN, and the study's progress with it.
-
-    Its participants are the holders of the current key epoch (`key_epoch`, none before the first) who still are
-    hospitals of the consortium.
-
-    Raises:
-        Refused: WRONG_PHASE when the study isn't active, has an undecided round or all its rounds; CONFLICTING when
-            number or base model aren't the next ones; STALE_EPOCH when the epoch isn't current or too few of its
-            holders are left; UNSAFE_TERMS when the consortium has become too small for the terms.
+    All of it: else an aggregator could publish a sum without a contribution and say it had never been there
+    (`test_a_publication_before_all_is_held_is_refused`).
     """
-    terms = study.terms
-    _check_next(study, progress, opening)
-    check_coalition(terms, consortium)
-    if key_epoch is None or opening.epoch != key_epoch.epoch:
-        newest = 0 if key_epoch is None else key_epoch.epoch
-        raise Refused(RefusalCode.STALE_EPOCH, f"epoch {opening.epoch} isn't the study's current key epoch, {newest}")
-    eligible = tuple(hospital for hospital in holders(key_epoch) if hospital in consortium.hospitals)
-    least = smallest_cohort(terms.max_colluding)
-    if len(eligible) < least:
-        raise Refused(
-            RefusalCode.STALE_EPOCH,
-            f"{len(eligible)} holders of epoch {key_epoch.epoch} are hospitals of the consortium and {least} are "
-            "needed; open a new key epoch",
-        )
-    opened = Round(
-        study=terms.study,
-        round=opening.round,
-        phase=RoundPhase.OPEN,
-        base=opening.base,
-        epoch=opening.epoch,
-        attempt=0,
-        participants=eligible,
-        missing=(),
-        publisher=None,
-        model=None,
-        attested_by=(),
-        entered=timestamp,
-        deadline=deadline(RoundPhase.OPEN, timestamp, terms),
+    return tuple(
+        (owner, witness)
+        for owner in state.participants
+        for witness in witnesses_of(state.participants, owner, terms.max_colluding)
     )
-    return opened, replace(progress, round=opening.round, undecided=True)
-
-
-def _check_next(study: Study, progress: StudyProgress, opening: Opening) -> None:
-    terms = study.terms
-    require_phase(study, StudyPhase.ACTIVE)
-    if progress.undecided:
-        raise Refused(RefusalCode.WRONG_PHASE, f"round {progress.round} is undecided; advance it first")
-    if progress.final_rounds >= terms.rounds:
-        raise Refused(RefusalCode.WRONG_PHASE, f"study {terms.study} has had its {terms.rounds} final rounds")
-    if opening.round != progress.round + 1:
-        raise Refused(RefusalCode.CONFLICTING, f"round {opening.round} isn't the next round, {progress.round + 1}")
-    if opening.base != progress.model:
-        raise Refused(RefusalCode.CONFLICTING, f"the study's model is {progress.model}, not {opening.base}")
 
 
 def advance(terms: StudyTerms, state: Round, written: Written, timestamp: int) -> Round | None:
@@ -132,13 +90,7 @@ def advance(terms: StudyTerms, state: Round, written: Written, timestamp: int) -
     if state.phase.decided:
         return None
     late = has_passed(state.deadline, timestamp, terms)
-    if state.phase is RoundPhase.OPEN:
-        return _leave_open(terms, state, written, timestamp, late)
-    if state.phase is RoundPhase.SEALED:
-        return _leave_sealed(terms, state, written, timestamp, late)
-    if state.phase is RoundPhase.ANCHORED:
-        return _leave_anchored(terms, state, written, timestamp, late)
-    return _leave_aggregated(terms, state, written, timestamp, late)
+    return _LEAVE[state.phase](terms, state, written, timestamp, late)
 
 
 def _leave_open(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
@@ -170,12 +122,64 @@ def _leave_sealed(terms: StudyTerms, state: Round, written: Written, timestamp: 
 
 
 def _leave_anchored(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
-    if written.published:
-        return _enter(terms, replace(state, publisher=min(written.published)), RoundPhase.AGGREGATED, timestamp)
-    return _enter(terms, state, RoundPhase.EXPIRED, timestamp) if late else None
+    malformed = written.malformed & set(state.participants)
+    if malformed:
+        # No sum can be made of it, and none may be made without it.
+        return _enter(terms, _bar(state, malformed), RoundPhase.EXPIRED, timestamp)
+    unheld = [pair for pair in expected_holders(terms, state) if pair not in written.held]
+    undecided = written.published - set(state.rejected)
+    if undecided and not unheld and state.publication < MAX_PUBLICATIONS:
+        taken = replace(state, publisher=min(undecided), publication=state.publication + 1)
+        return _enter(terms, taken, RoundPhase.AGGREGATED, timestamp)
+    if not late:
+        return None
+    noted = tuple(UnheldVector(owner=owner, witness=witness) for owner, witness in unheld)
+    return _enter(terms, replace(state, unheld=noted), RoundPhase.EXPIRED, timestamp)
 
 
 def _leave_aggregated(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
+    if state.publisher in written.malformed:
+        return _reject(terms, state, timestamp, lied=True)
+    _, absent = _split(state.participants, written.revealed)
+    if absent:
+        # A challenge over a subset of the values could be chosen by whoever reveals last.
+        return _enter(terms, _note_missing(state, absent), RoundPhase.EXPIRED, timestamp) if late else None
+    return _enter(terms, replace(state, challenge=written.challenge), RoundPhase.CHALLENGED, timestamp)
+
+
+def _leave_challenged(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
+    if state.publisher in written.malformed:
+        return _reject(terms, state, timestamp, lied=True)
+    _, absent = _split(state.participants, frozenset(written.fingerprints))
+    if absent:
+        return _enter(terms, _note_missing(state, absent), RoundPhase.EXPIRED, timestamp) if late else None
+    verdict = judge(terms, state, Evidence(written.fingerprints))
+    if verdict is Verdict.DISPUTED:
+        return _enter(terms, state, RoundPhase.LISTING, timestamp)
+    return _settle(terms, state, verdict, timestamp)
+
+
+def _leave_listing(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
+    if state.publisher in written.malformed:
+        return _reject(terms, state, timestamp, lied=True)
+    expected = expected_lists(claimed(state, written.fingerprints))
+    if expected - written.listed and not late:
+        return None
+    return _enter(terms, state, RoundPhase.PROVING, timestamp)
+
+
+def _leave_proving(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
+    """Bar the authors of disproved lists, also when the round takes another turn."""
+    liars = {author for author, _ in written.disproved}
+    if state.publisher in written.malformed:
+        return _reject(terms, _bar(state, liars), timestamp, lied=True)
+    verdict = judge_dispute(terms, state, Evidence(written.fingerprints, written.listed, written.disproved))
+    if verdict is not Verdict.DISPUTED:
+        return _settle(terms, _bar(state, liars), verdict, timestamp)
+    return _enter(terms, _bar(state, liars), RoundPhase.EXPIRED, timestamp) if late else None
+
+
+def _leave_verified(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
     _, absent = _split(state.participants, frozenset(written.attested))
     if absent and not late:
         return None
@@ -190,6 +194,29 @@ def _leave_aggregated(terms: StudyTerms, state: Round, written: Written, timesta
             state = replace(state, model=model, attested_by=tuple(hospitals))
             return _enter(terms, state, RoundPhase.FINAL, timestamp)
     return _enter(terms, state, RoundPhase.VOID, timestamp)
+
+
+def _settle(terms: StudyTerms, state: Round, verdict: Verdict, timestamp: int) -> Round:
+    """Go on to VERIFIED with a true sum, back to ANCHORED with another."""
+    if verdict is Verdict.TRUE:
+        return _enter(terms, state, RoundPhase.VERIFIED, timestamp)
+    return _reject(terms, state, timestamp, lied=verdict is Verdict.FALSE)
+
+
+def _reject(terms: StudyTerms, state: Round, timestamp: int, *, lied: bool) -> Round:
+    """Wait for another aggregator's sum; a publisher that only withheld its own isn't barred."""
+    publisher = state.publisher
+    assert publisher is not None
+    if lied:
+        state = _bar(state, {publisher})
+    rejected = tuple(sorted({*state.rejected, publisher}))
+    return _enter(
+        terms, replace(state, rejected=rejected, publisher=None, challenge=None), RoundPhase.ANCHORED, timestamp
+    )
+
+
+def _bar(state: Round, liars: Collection[str]) -> Round:
+    return replace(state, barred=tuple(sorted({*state.barred, *liars})))
 
 
 def _split(expected: tuple[str, ...], present: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -208,3 +235,15 @@ def _enter(terms: StudyTerms, state: Round, phase: RoundPhase, timestamp: int) -
         deadline=deadline(phase, timestamp, terms),
         ended_in=state.phase if phase.decided else None,
     )
+
+
+_LEAVE = {
+    RoundPhase.OPEN: _leave_open,
+    RoundPhase.SEALED: _leave_sealed,
+    RoundPhase.ANCHORED: _leave_anchored,
+    RoundPhase.AGGREGATED: _leave_aggregated,
+    RoundPhase.CHALLENGED: _leave_challenged,
+    RoundPhase.LISTING: _leave_listing,
+    RoundPhase.PROVING: _leave_proving,
+    RoundPhase.VERIFIED: _leave_verified,
+}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.federation import bars, opening, round_writes, state_keys
 from consilium_chaincode.federation import round as rules
-from consilium_chaincode.federation import round_writes, state_keys
 from consilium_chaincode.federation import study as studies
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
 from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
-from consilium_chaincode.federation.round_reading import read_view, read_written
+from consilium_chaincode.federation.round_reading import read_held, read_written
+from consilium_chaincode.federation.round_view import read_view
+from consilium_chaincode.federation.verification_functions import participant
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import encode
@@ -21,9 +23,9 @@ from consilium_proto.records import (
     KeyEpoch,
     Opening,
     Publication,
-    Round,
     RoundPhase,
     RoundReference,
+    StudyBars,
 )
 from consilium_proto.refusals import RefusalCode
 
@@ -31,6 +33,10 @@ ENTERED = {
     RoundPhase.SEALED: EventName.ROUND_SEALED,
     RoundPhase.ANCHORED: EventName.UPDATES_ANCHORED,
     RoundPhase.AGGREGATED: EventName.SUM_AGGREGATED,
+    RoundPhase.CHALLENGED: EventName.ROUND_CHALLENGED,
+    RoundPhase.LISTING: EventName.LISTING_BEGUN,
+    RoundPhase.PROVING: EventName.PROVING_BEGUN,
+    RoundPhase.VERIFIED: EventName.SUM_VERIFIED,
     RoundPhase.FINAL: EventName.ROUND_FINAL,
     RoundPhase.EXPIRED: EventName.ROUND_EXPIRED,
     RoundPhase.VOID: EventName.ROUND_VOID,
@@ -42,27 +48,28 @@ class RoundFunctions(ContractPart):
 
     @transaction("OpenRound")
     @takes(Opening)
-    async def open_round(self, stub: ChaincodeStub, opening: Opening) -> bytes:
+    async def open_round(self, stub: ChaincodeStub, proposed: Opening) -> bytes:
         """Open a study's next round on its newest model."""
         # Who may: a client of the coordinator, of any participant once the study has been idle.
         caller = caller_of(stub, CLIENT)
-        # Read: the consortium, the study, its progress and current key epoch.
+        # Read: the consortium, the study, its progress, current key epoch and bars.
         ledger = LedgerState(stub)
         consortium = await ledger.consortium()
-        study = await ledger.study(opening.study)
-        progress = await ledger.progress(opening.study)
-        epoch = await ledger.current_epoch(opening.study)
-        key_epoch = await ledger.read(KeyEpoch, state_keys.key_epoch(opening.study, epoch))
+        study = await ledger.study(proposed.study)
+        progress = await ledger.progress(proposed.study)
+        epoch = await ledger.current_epoch(proposed.study)
+        key_epoch = await ledger.read(KeyEpoch, state_keys.key_epoch(proposed.study, epoch))
+        barred = bars.barred_parties(await ledger.read(StudyBars, state_keys.study_bars(proposed.study)))
         # Check.
         caller.require_among(consortium.hospitals, "a hospital of the consortium")
-        caller.require_among(studies.participants(study.terms), f"a participant of study {opening.study}")
+        caller.require_among(studies.participants(study.terms), f"a participant of study {proposed.study}")
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
-        opened, following = rules.open_round(study, progress, consortium, key_epoch, opening, timestamp)
-        rules.check_opener(study.terms, progress, caller.organization, timestamp)
+        opened, following = opening.open_round(study, progress, consortium, key_epoch, barred, proposed, timestamp)
+        opening.check_opener(study.terms, progress, caller.organization, timestamp)
         # Write: the round's state, the study's progress.
-        await ledger.write(state_keys.round_state(opening.study, opening.round), opened)
-        await ledger.write(state_keys.study_progress(opening.study), following)
-        ledger.announce(EventName.ROUND_OPENED, caller.organization, opening.study, opening.round, opened.phase)
+        await ledger.write(state_keys.round_state(proposed.study, proposed.round), opened)
+        await ledger.write(state_keys.study_progress(proposed.study), following)
+        ledger.announce(EventName.ROUND_OPENED, caller.organization, proposed.study, proposed.round, opened.phase)
         return b""
 
     @transaction("Join")
@@ -78,7 +85,7 @@ class RoundFunctions(ContractPart):
         own_key = state_keys.join(join.study, join.round, caller.organization)
         existing = await ledger.read(Join, own_key)
         # Check.
-        caller.require_among(state.participants, _participant(state))
+        caller.require_among(state.participants, participant(state))
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         require_unwritten(existing, f"{caller.organization}'s join of round {join.round}")
         round_writes.check_join(study.terms, state, caller.organization, join, timestamp)
@@ -104,7 +111,7 @@ class RoundFunctions(ContractPart):
             earlier_key = state_keys.anchor(anchor.study, anchor.round, anchor.attempt - 1, caller.organization)
             earlier = await ledger.read(Anchor, earlier_key)
         # Check.
-        caller.require_among(state.participants, _participant(state))
+        caller.require_among(state.participants, participant(state))
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         require_unwritten(existing, f"{caller.organization}'s anchor of round {anchor.round}, attempt {anchor.attempt}")
         round_writes.check_anchor(study.terms, state, anchor, earlier, timestamp)
@@ -119,18 +126,20 @@ class RoundFunctions(ContractPart):
         """Publish the root of the encrypted sum."""
         # Who may: a client of a registered aggregator.
         caller = caller_of(stub, CLIENT)
-        # Read: the consortium, the study, the round, the caller's own key.
+        # Read: the consortium, the study, its bars, the round, what is held, the caller's own key.
         ledger = LedgerState(stub)
         consortium = await ledger.consortium()
         study = await ledger.study(publication.study)
+        barred = bars.barred_parties(await ledger.read(StudyBars, state_keys.study_bars(publication.study)))
         state = await ledger.round(publication.study, publication.round)
+        held = await read_held(ledger, study.terms, state)
         own_key = state_keys.publication(publication.study, publication.round, caller.organization)
         existing = await ledger.read(Publication, own_key)
         # Check.
         caller.require_among(consortium.aggregators, "an aggregator of the consortium")
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         require_unwritten(existing, f"{caller.organization}'s publication in round {publication.round}")
-        round_writes.check_publication(study.terms, state, publication, timestamp)
+        round_writes.check_publication(study.terms, state, caller.organization, publication, held, barred, timestamp)
         # Write: the caller's own key.
         await ledger.write(own_key, publication)
         ledger.announce(EventName.SUM_PUBLISHED, caller.organization, publication.study, publication.round, state.phase)
@@ -151,7 +160,7 @@ class RoundFunctions(ContractPart):
         )
         existing = await ledger.read(Attestation, own_key)
         # Check.
-        caller.require_among(state.participants, _participant(state))
+        caller.require_among(state.participants, participant(state))
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         require_unwritten(existing, f"{caller.organization}'s attestation in round {attestation.round}")
         round_writes.check_attestation(state, attestation, timestamp)
@@ -173,7 +182,7 @@ class RoundFunctions(ContractPart):
         consortium = await ledger.consortium()
         study = await ledger.study(reference.study)
         state = await ledger.round(reference.study, reference.round)
-        written = await read_written(ledger, state, consortium)
+        written = await read_written(ledger, stub.channel, study.terms, state, consortium)
         # Check.
         caller.require_among({*studies.participants(study.terms), *consortium.hospitals}, "a hospital of this study")
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
@@ -182,13 +191,18 @@ class RoundFunctions(ContractPart):
             raise Refused(
                 RefusalCode.NOT_YET, f"round {state.round} of {state.study} stays {state.phase} at {timestamp}"
             )
-        # Write: the round's state; the study's progress when the round is decided.
+        # Write: the round's state; the study's progress when the round is decided; who was proved to have lied.
         await ledger.write(state_keys.round_state(state.study, state.round), moved)
         if moved.phase.decided:
             progress = studies.after_decision(await ledger.progress(state.study), moved, timestamp)
             await ledger.write(state_keys.study_progress(state.study), progress)
+        if moved.barred != state.barred:
+            bars_key = state_keys.study_bars(state.study)
+            await ledger.write(bars_key, bars.after_round(await ledger.read(StudyBars, bars_key), moved))
         retried = moved.attempt != state.attempt
-        event = EventName.ATTEMPT_STARTED if retried else ENTERED[moved.phase]
+        rejected = moved.rejected != state.rejected
+        entered = EventName.SUM_REJECTED if rejected else ENTERED[moved.phase]
+        event = EventName.ATTEMPT_STARTED if retried else entered
         ledger.announce(event, caller.organization, state.study, state.round, moved.phase)
         return encode(moved)
 
@@ -200,8 +214,4 @@ class RoundFunctions(ContractPart):
         consortium = await ledger.consortium()
         study = await ledger.study(reference.study)
         state = await ledger.round(reference.study, reference.round)
-        return encode(await read_view(ledger, study.terms, state, consortium, stub.timestamp))
-
-
-def _participant(state: Round) -> str:
-    return f"a participant of round {state.round} of study {state.study}"
+        return encode(await read_view(ledger, stub.channel, study.terms, state, consortium, stub.timestamp))

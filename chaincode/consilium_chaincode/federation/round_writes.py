@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from consilium_chaincode.federation.curve_points import check_public_key
 from consilium_chaincode.federation.deadlines import check_in_time
 from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.round import expected_holders
 from consilium_chaincode.federation.study import chunk_count, sample_cap
 from consilium_proto.records import (
     Anchor,
@@ -22,7 +25,7 @@ from consilium_proto.refusals import RefusalCode
 
 def check_join(terms: StudyTerms, state: Round, hospital: str, join: Join, timestamp: int) -> None:
     """Refuse a join out of phase or time, above the approved sample cap, or with a mask key of low order."""
-    _require_phase(state, RoundPhase.OPEN)
+    require_phase(state, RoundPhase.OPEN)
     check_in_time(timestamp, state.deadline)
     cap = sample_cap(terms, hospital)
     if join.samples > cap:
@@ -39,8 +42,8 @@ def check_anchor(terms: StudyTerms, state: Round, anchor: Anchor, earlier: Ancho
     `earlier` is the same hospital's anchor in the attempt before. A retry encrypts the same stored update again, so it
     must cost the same privacy, once.
     """
-    _require_phase(state, RoundPhase.SEALED)
-    _require_attempt(state, anchor.attempt)
+    require_phase(state, RoundPhase.SEALED)
+    require_attempt(state, anchor.attempt)
     check_in_time(timestamp, state.deadline)
     _check_chunks(terms, anchor.chunks)
     _check_privacy(terms.privacy, anchor.privacy)
@@ -51,17 +54,46 @@ def check_anchor(terms: StudyTerms, state: Round, anchor: Anchor, earlier: Ancho
         )
 
 
-def check_publication(terms: StudyTerms, state: Round, publication: Publication, timestamp: int) -> None:
-    """Refuse a publication out of phase, attempt or time, or of another size than the terms'."""
-    _require_phase(state, RoundPhase.ANCHORED)
-    _require_attempt(state, publication.attempt)
+def check_publication(
+    terms: StudyTerms,
+    state: Round,
+    publisher: str,
+    publication: Publication,
+    held: Collection[tuple[str, str]],
+    barred: Collection[str],
+    timestamp: int,
+) -> None:
+    """Refuse a publication out of phase, attempt or time, of another size, by a barred party, or before all is held.
+
+    What is published can't be changed or withdrawn, and an aggregator publishes once in a round: a second sum over
+    another set would differ from the first by one hospital's update (`test_a_second_publication_is_refused`).
+
+    Args:
+        held: (owner, witness) of every vector that is confirmed.
+        barred: who may not publish in this study.
+    """
+    require_phase(state, RoundPhase.ANCHORED)
+    require_attempt(state, publication.attempt)
+    if publisher in barred:
+        raise Refused(
+            RefusalCode.FORBIDDEN, f"{publisher} is barred from study {state.study}: it was proved to have lied"
+        )
     check_in_time(timestamp, state.deadline)
     _check_chunks(terms, publication.chunks)
+    for owner, witness in expected_holders(terms, state):
+        if (owner, witness) not in held:
+            raise Refused(
+                RefusalCode.NOT_YET, f"{witness} hasn't confirmed {owner}'s vector; a sum is of everything that is held"
+            )
 
 
 def check_attestation(state: Round, attestation: Attestation, timestamp: int) -> None:
-    """Refuse an attestation out of phase or time, or about another publication than the round's."""
-    _require_phase(state, RoundPhase.AGGREGATED)
+    """Refuse an attestation out of phase or time, or about another publication than the round's.
+
+    It is the first write that follows from decrypting, and decrypting waits for VERIFIED: whoever decrypts and acts on
+    what anybody publishes answers questions about the secret key (`test_nobody_decrypts_a_crafted_ciphertext`).
+    """
+    require_phase(state, RoundPhase.VERIFIED)
     if attestation.publication != state.publisher:
         raise Refused(
             RefusalCode.CONFLICTING,
@@ -70,7 +102,8 @@ def check_attestation(state: Round, attestation: Attestation, timestamp: int) ->
     check_in_time(timestamp, state.deadline)
 
 
-def _require_phase(state: Round, phase: RoundPhase) -> None:
+def require_phase(state: Round, phase: RoundPhase) -> None:
+    """Refuse a write that belongs to another phase."""
     if state.phase is not phase:
         raise Refused(
             RefusalCode.WRONG_PHASE,
@@ -78,7 +111,8 @@ def _require_phase(state: Round, phase: RoundPhase) -> None:
         )
 
 
-def _require_attempt(state: Round, attempt: int) -> None:
+def require_attempt(state: Round, attempt: int) -> None:
+    """Refuse a write that belongs to another attempt."""
     if attempt != state.attempt:
         raise Refused(RefusalCode.WRONG_PHASE, f"round {state.round} is in attempt {state.attempt}, not {attempt}")
 

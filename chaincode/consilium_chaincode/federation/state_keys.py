@@ -1,8 +1,8 @@
 """The name of every key that the federation keeps on the ledger.
 
 `Advance` and `OpenRound` alone write `round_state`; of all keys below it each has one author, named in the key, who
-writes it once. So two hospitals never conflict, and a transaction that reads a round's state is invalid in the same
-block behind an `Advance` of that round.
+writes it once (a proof is written by whoever shows it first: it says the same whoever that is). So two hospitals never
+conflict, and a transaction that reads a round's state is invalid in the same block behind an `Advance` of that round.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ def round_state(name: str, number: int) -> str:
     return composite_key("round", name, str(number))
 
 
+def study_bars(name: str) -> str:
+    """Who is barred from a study; written by Advance and Readmit."""
+    return composite_key("study-bars", name)
+
+
+def readmission_approval(name: str, party: str, number: int, hospital: str) -> str:
+    """One hospital's word that a party, barred in that round, be readmitted."""
+    return composite_key("readmission-approval", name, party, str(number), hospital)
+
+
 def join(name: str, number: int, hospital: str) -> str:
     """A hospital's join of a round."""
     return composite_key("join", name, str(number), hospital)
@@ -72,6 +82,36 @@ def anchor(name: str, number: int, attempt: int, hospital: str) -> str:
 def publication(name: str, number: int, aggregator: str) -> str:
     """An aggregator's publication in a round: one, whatever the attempt."""
     return composite_key("publication", name, str(number), aggregator)
+
+
+def held(name: str, number: int, attempt: int, owner: str, witness: str) -> str:
+    """A witness's word that it holds a hospital's vector."""
+    return composite_key("held", name, str(number), str(attempt), owner, witness)
+
+
+def reveal(name: str, number: int, publication_: int, hospital: str) -> str:
+    """The value that a hospital revealed for a publication."""
+    return composite_key("reveal", name, str(number), str(publication_), hospital)
+
+
+def fingerprint(name: str, number: int, publication_: int, hospital: str) -> str:
+    """A hospital's fingerprints for a publication."""
+    return composite_key("fingerprint", name, str(number), str(publication_), hospital)
+
+
+def listing(name: str, number: int, publication_: int, author: str, vector: str) -> str:
+    """An author's list of a disputed vector's chunks."""
+    return composite_key("listing", name, str(number), str(publication_), author, vector)
+
+
+def disproof(name: str, number: int, publication_: int, author: str, vector: str) -> str:
+    """That an author's list of a vector was disproved; written by whoever shows it first."""
+    return composite_key("disproof", name, str(number), str(publication_), author, vector)
+
+
+def malformed(name: str, number: int, attempt: int, vector: str) -> str:
+    """That a vector (a hospital's, or an aggregator's sum) has a malformed chunk; written by whoever shows it first."""
+    return composite_key("malformed", name, str(number), str(attempt), vector)
 
 
 def attestation(name: str, number: int, publisher: str, hospital: str) -> str:

@@ -13,6 +13,7 @@ from consilium_proto.canonical import digest
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import parameter_set
 from consilium_proto.records import (
+    MAX_LISTED_CHUNKS,
     Consortium,
     PrivacyTerms,
     Round,
@@ -76,9 +77,15 @@ def check_coalition(terms: StudyTerms, consortium: Consortium) -> None:
 def _check_parameter_set(terms: StudyTerms) -> None:
     try:
         parameter_set(terms.parameter_set).check_exact(len(terms.participants))
-        chunk_count(terms)
+        chunks = chunk_count(terms)
     except WireError as error:
         raise Refused(RefusalCode.UNSAFE_TERMS, str(error)) from None
+    if chunks > MAX_LISTED_CHUNKS:
+        raise Refused(
+            RefusalCode.UNSAFE_TERMS,
+            f"{terms.parameters} parameters take {chunks} chunks of {terms.parameter_set}; a dispute can list at most "
+            f"{MAX_LISTED_CHUNKS}: choose a set with more values in a chunk",
+        )
 
 
 def _check_privacy(privacy: PrivacyTerms) -> None:

@@ -20,6 +20,7 @@ from consilium_proto.records import (
     Study,
     StudyApproval,
     StudyApprovalRequest,
+    StudyBars,
     StudyList,
     StudyPhase,
     StudyReference,
@@ -124,7 +125,7 @@ class StudyFunctions(ContractPart):
     @query("ReadStudy")
     @takes(StudyReference)
     async def read_study(self, stub: ChaincodeStub, reference: StudyReference) -> bytes:
-        """Return a study with its approvals, head and current key epoch. Anyone in the channel may ask."""
+        """Return a study with its approvals, head, current key epoch and bars. Anyone in the channel may ask."""
         ledger = LedgerState(stub)
         study = await ledger.study(reference.study)
         progress = await ledger.progress(reference.study)
@@ -132,8 +133,16 @@ class StudyFunctions(ContractPart):
         approved_by = await _approved_by(ledger, reference.study, consortium.hospitals)
         epoch = await ledger.current_epoch(reference.study)
         key_epoch = await ledger.read(KeyEpoch, state_keys.key_epoch(reference.study, epoch))
-        head = rules.head(progress, epoch)
-        return encode(StudyView(study=study, approvals=approved_by, head=head, key_epoch=key_epoch))
+        bars = await ledger.read(StudyBars, state_keys.study_bars(reference.study))
+        return encode(
+            StudyView(
+                study=study,
+                approvals=approved_by,
+                head=rules.head(progress, epoch),
+                key_epoch=key_epoch,
+                bars=() if bars is None else bars.bars,
+            )
+        )
 
     @query("ListStudies")
     async def list_studies(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:

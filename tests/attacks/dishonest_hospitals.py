@@ -1,0 +1,82 @@
+"""Hospitals that lie: an honest agent whose writes are changed, or go nowhere, on their way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attack_stage import CHEAT, Stage
+
+from consilium_client.upload import AggregatorClient, UploadReport
+from consilium_peers.errors import GatewayError
+from consilium_peers.federation import Federation
+from consilium_peers.gateway import SubmitResult
+from consilium_proto.canonical import Record
+from consilium_proto.refusals import RefusalCode
+
+Lie = Callable[[Federation, Any], Awaitable[SubmitResult]]
+# What a withheld write seems to have become: the agent goes on as after a commit, looks again, and finds it missing.
+_NOWHERE = SubmitResult(b"", "nowhere", 0, 0.0)
+_LOOKS_AGAIN_SECONDS = 0.5
+
+
+class DishonestLedger(Federation):
+    """The contract's functions, of which some are replaced; remembers what the ledger refused of it."""
+
+    def __init__(self, stage: Stage, lies: Mapping[str, Lie], party: str = CHEAT) -> None:
+        super().__init__(stage.parties[party].contract)
+        self.refusals: list[RefusalCode | None] = []
+        self._honest = stage.parties[party].client
+        for name, lie in lies.items():
+            assert hasattr(self._honest, name), name
+            setattr(self, name, self._lying(lie))
+
+    def _lying(self, lie: Lie) -> Callable[[Record], Awaitable[SubmitResult]]:
+        async def write(record: Record) -> SubmitResult:
+            try:
+                return await lie(self._honest, record)
+            except GatewayError as error:
+                self.refusals.append(error.refusal)
+                await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
+                raise
+
+        return write
+
+
+async def withheld(honest: Federation, record: Record) -> SubmitResult:
+    """Write nothing."""
+    await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
+    return _NOWHERE
+
+
+def once_then_honest(lie: Lie, name: str) -> Lie:
+    """Lie until the ledger has refused it, then do as everybody does."""
+    refused = False
+
+    async def write(honest: Federation, record: Record) -> SubmitResult:
+        nonlocal refused
+        if refused:
+            result: SubmitResult = await getattr(honest, name)(record)
+            return result
+        try:
+            return await lie(honest, record)
+        except GatewayError:
+            refused = True
+            raise
+
+    return write
+
+
+class SilentUploads(AggregatorClient):
+    """An aggregators' client that says it has sent everything and sends nothing."""
+
+    async def upload(self, *arguments: Any, **options: Any) -> UploadReport:
+        return UploadReport(0, 0, 0, 0, ())
+
+
+def deceive(stage: Stage, **lies: Lie) -> DishonestLedger:
+    """Make the cheat of a stage tell these lies, each in place of the contract's function of that name."""
+    ledger = DishonestLedger(stage, lies)
+    stage.ledgers[CHEAT] = ledger
+    return ledger
