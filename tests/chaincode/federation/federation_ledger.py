@@ -14,11 +14,15 @@ from federation_world import (
     STUDY,
     anchor,
     attestation,
+    chain,
     consortium,
+    fingerprint,
+    held,
     join,
     key_epoch,
     opening,
     publication,
+    reveal,
     terms,
 )
 
@@ -38,6 +42,7 @@ from consilium_proto.records import (
     StudyView,
 )
 from consilium_proto.refusals import RefusalCode, refusal_code
+from consilium_proto.witnesses import witnessed_by
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -151,7 +156,7 @@ class FederationLedger:
 
     def reach_sealed(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1) -> None:
         for index, hospital in enumerate(hospitals):
-            self.submit("Join", join(index, round=number), hospital)
+            self.submit("Join", join(index, round=number, chain_end=chain(hospital, 0, number)), hospital)
         self.advance(number)
 
     def reach_anchored(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1, attempt: int = 0) -> None:
@@ -159,8 +164,41 @@ class FederationLedger:
             self.submit("Anchor", anchor(index, round=number, attempt=attempt), hospital)
         self.advance(number)
 
-    def reach_aggregated(self, number: int = 1, attempt: int = 0) -> None:
-        self.submit("Publish", publication(round=number, attempt=attempt), AGGREGATORS[0])
+    def hold_all(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1, attempt: int = 0) -> None:
+        for hospital in hospitals:
+            for owner in witnessed_by(hospitals, hospital, 1):
+                self.submit("Hold", held(owner, round=number, attempt=attempt), hospital)
+
+    def reach_aggregated(
+        self,
+        number: int = 1,
+        attempt: int = 0,
+        hospitals: Sequence[str] = HOSPITALS,
+        aggregator: str = AGGREGATORS[0],
+    ) -> None:
+        if not self.round(number).held:
+            self.hold_all(hospitals, number, attempt)
+        self.submit("Publish", publication(round=number, attempt=attempt), aggregator)
+        self.advance(number)
+
+    def reach_challenged(self, number: int = 1, hospitals: Sequence[str] = HOSPITALS, publication_: int = 1) -> None:
+        for hospital in hospitals:
+            self.submit("Reveal", reveal(hospital, publication_, number), hospital)
+        self.advance(number)
+
+    def reach_verified(
+        self,
+        number: int = 1,
+        hospitals: Sequence[str] = HOSPITALS,
+        publication_: int = 1,
+    ) -> None:
+        self.reach_challenged(number, hospitals, publication_)
+        self.fingerprint_all(number, hospitals, publication_)
+
+    def fingerprint_all(self, number: int = 1, hospitals: Sequence[str] = HOSPITALS, publication_: int = 1) -> None:
+        for hospital in hospitals:
+            written = fingerprint(hospital, hospitals, publication_, round=number)
+            self.submit("Fingerprint", written, hospital)
         self.advance(number)
 
     def reach_final(self, model: str, hospitals: Sequence[str] = HOSPITALS, number: int = 1) -> None:

@@ -14,22 +14,30 @@ from consilium_proto.records import (
     Attestation,
     Consortium,
     Deadlines,
+    Fingerprint,
+    FingerprintValue,
+    Held,
     Join,
     KeyEpoch,
+    Listing,
     Opening,
     Participant,
     PrivacyEntry,
     PrivacyTerms,
     Publication,
+    Reveal,
     Round,
     RoundPhase,
     Study,
     StudyPhase,
     StudyProgress,
     StudyTerms,
+    WitnessedFingerprint,
     WrappedKey,
 )
 from consilium_proto.refusals import RefusalCode
+from consilium_proto.reveal_chain import chain_value
+from consilium_proto.witnesses import witnessed_by
 
 HOSPITALS = ("AlphaMSP", "BetaMSP", "DeltaMSP", "GammaMSP")
 ALPHA, BETA, DELTA, GAMMA = HOSPITALS
@@ -40,6 +48,7 @@ NOW = 1_800_000_000_000
 TOLERANCE = 5
 LENGTH = 60
 """Of every phase, in seconds."""
+PHASES = ("open", "sealed", "anchored", "aggregated", "challenged", "listing", "proving", "verified")
 
 MODEL_0, MODEL_1, MODEL_2 = ("0" * 63 + digit for digit in "abc")
 PARAMETERS = 20_000
@@ -50,6 +59,15 @@ SAMPLE_CAP = 500
 
 def seconds(count: float) -> int:
     return round(count * 1000)
+
+
+WITH_SUM = (
+    RoundPhase.AGGREGATED,
+    RoundPhase.CHALLENGED,
+    RoundPhase.LISTING,
+    RoundPhase.PROVING,
+    RoundPhase.VERIFIED,
+)
 
 
 def hash_(number: int) -> str:
@@ -82,7 +100,7 @@ def terms(**changes: Any) -> StudyTerms:
         "max_colluding": 1,
         "rounds": 3,
         "attempts": 2,
-        "deadlines": Deadlines(open=LENGTH, sealed=LENGTH, anchored=LENGTH, aggregated=LENGTH),
+        "deadlines": Deadlines(**dict.fromkeys(PHASES, LENGTH)),
         "clock_tolerance": TOLERANCE,
         "code": hash_(1),
         "schema": hash_(2),
@@ -161,7 +179,8 @@ def round_(phase: RoundPhase = RoundPhase.OPEN, **changes: Any) -> Round:
         "attempt": 0,
         "participants": HOSPITALS,
         "missing": (),
-        "publisher": AGGREGATORS[0] if phase is RoundPhase.AGGREGATED else None,
+        "publication": 1 if phase in WITH_SUM else 0,
+        "publisher": AGGREGATORS[0] if phase in WITH_SUM else None,
         "model": None,
         "attested_by": (),
         "entered": NOW,
@@ -171,7 +190,53 @@ def round_(phase: RoundPhase = RoundPhase.OPEN, **changes: Any) -> Round:
 
 
 def join(number: int = 0, **changes: Any) -> Join:
-    return Join(**{"study": STUDY, "round": 1, "samples": 100, "mask_key": public_key(number), **changes})
+    values = {"study": STUDY, "round": 1, "samples": 100, "mask_key": public_key(number), "chain_end": hash_(number)}
+    return Join(**{**values, **changes})
+
+
+def chain(hospital: str, publication_: int, number: int = 1, name: str = STUDY) -> str:
+    """A value of a hospital's hash chain, from a secret that follows from its name; publication 0 gives its end."""
+    return chain_value(name, number, hospital, hospital.encode().ljust(32, b"."), publication_)
+
+
+def held(owner: str, **changes: Any) -> Held:
+    return Held(**{"study": STUDY, "round": 1, "attempt": 0, "owner": owner, **changes})
+
+
+def reveal(hospital: str, publication_: int = 1, number: int = 1, **changes: Any) -> Reveal:
+    value = chain(hospital, publication_, number)
+    return Reveal(**{"study": STUDY, "round": number, "publication": publication_, "value": value, **changes})
+
+
+def value_of(number: int, row: int = 0) -> FingerprintValue:
+    """A fingerprint; those of several vectors add up as their numbers do."""
+    return f"{number:016x}", f"{number * 3 + row:016x}"
+
+
+def fingerprint(
+    hospital: str, hospitals: Sequence[str] = HOSPITALS, publication_: int = 1, max_colluding: int = 1, **changes: Any
+) -> Fingerprint:
+    """What an honest hospital writes when the k-th hospital's vector has fingerprint k+1 and the sum is right."""
+    numbers = {name: index + 1 for index, name in enumerate(hospitals)}
+    witnessed = tuple(
+        WitnessedFingerprint(owner=owner, value=value_of(numbers[owner]))
+        for owner in witnessed_by(hospitals, hospital, max_colluding)
+    )
+    values: dict[str, Any] = {
+        "study": STUDY,
+        "round": 1,
+        "publication": publication_,
+        "own": value_of(numbers[hospital]),
+        "witnessed": witnessed,
+        "sum": value_of(sum(numbers.values())),
+    }
+    return Fingerprint(**{**values, **changes})
+
+
+def listing(vector: str, total: int, **changes: Any) -> Listing:
+    """A list of CHUNKS values that adds up to `total`."""
+    values = (value_of(total - CHUNKS + 1), *(value_of(1) for _ in range(CHUNKS - 1)))
+    return Listing(**{"study": STUDY, "round": 1, "publication": 1, "vector": vector, "values": values, **changes})
 
 
 def anchor(number: int = 0, **changes: Any) -> Anchor:

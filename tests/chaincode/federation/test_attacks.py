@@ -22,24 +22,31 @@ from federation_world import (
     TOLERANCE,
     anchor,
     attestation,
+    chain,
     consortium,
+    fingerprint,
+    held,
     join,
     key_epoch,
+    listing,
     opening,
     participants,
     privacy_entry,
     privacy_terms,
     public_key,
     publication,
+    reveal,
     seconds,
     terms,
 )
 
 from consilium_chaincode.shim.memory_stub import Simulation
 from consilium_proto.canonical import Record
-from consilium_proto.records import RoundPhase, RoundReference, StudyReference
+from consilium_proto.records import MalformedChunk, ProvedChunk, Readmission, RoundPhase, RoundReference, StudyReference
 from consilium_proto.refusals import RefusalCode
+from consilium_proto.witnesses import witnessed_by
 
+CHUNK = ProvedChunk(index=0, content="00", path=())
 ROUND = RoundReference(study=STUDY, round=1)
 PHASE_LIMIT = seconds(TOLERANCE + LENGTH)
 ADVANCE_LIMIT = PHASE_LIMIT + seconds(2 * TOLERANCE)
@@ -135,14 +142,23 @@ def test_the_last_anchor_and_advance_in_one_block(channel: FederationLedger) -> 
 
 def test_hospitals_never_conflict_with_each_other(channel: FederationLedger) -> None:
     channel.open_round()
-    joins = [endorsed(channel.propose("Join", join(index), name)) for index, name in enumerate(HOSPITALS)]
+    joins = [endorsed(channel.propose("Join", join(chain_end=chain(name, 0)), name)) for name in HOSPITALS]
     assert channel.commit(*joins) == [VALID] * 4
     channel.advance()
     anchors = [endorsed(channel.propose("Anchor", anchor(index), name)) for index, name in enumerate(HOSPITALS)]
     assert channel.commit(*anchors) == [VALID] * 4
     channel.advance()
+    pairs = [(owner, name) for name in HOSPITALS for owner in witnessed_by(HOSPITALS, name, 1)]
+    confirmed = [endorsed(channel.propose("Hold", held(owner), name)) for owner, name in pairs]
+    assert channel.commit(*confirmed) == [VALID] * 4
     sums = [endorsed(channel.propose("Publish", publication(), name)) for name in AGGREGATORS]
     assert channel.commit(*sums) == [VALID] * 2
+    channel.advance()
+    values = [endorsed(channel.propose("Reveal", reveal(name), name)) for name in HOSPITALS]
+    assert channel.commit(*values) == [VALID] * 4
+    channel.advance()
+    written = [endorsed(channel.propose("Fingerprint", fingerprint(name), name)) for name in HOSPITALS]
+    assert channel.commit(*written) == [VALID] * 4
     channel.advance()
     models = [endorsed(channel.propose("Attest", attestation(), name)) for name in HOSPITALS]
     assert channel.commit(*models) == [VALID] * 4
@@ -200,6 +216,7 @@ def test_key_epochs_opened_in_every_block_cannot_keep_a_round_from_becoming_fina
     channel.reach_sealed()
     channel.reach_anchored()
     channel.reach_aggregated()
+    channel.reach_verified()
     for hospital in HOSPITALS:
         channel.submit("Attest", attestation(), hospital)
     epoch = endorsed(channel.propose("OpenKeyEpoch", key_epoch(2), BETA))
@@ -220,7 +237,14 @@ def every_write_of(organization: str, role: str, number: int) -> list[tuple[str,
         ("OpenRound", opening(round=2)),
         ("Join", join(9)),
         ("Anchor", anchor(9)),
+        ("Hold", held(ALPHA)),
         ("Publish", publication()),
+        ("Reveal", reveal(ALPHA)),
+        ("Fingerprint", fingerprint(ALPHA)),
+        ("List", listing(ALPHA, 1)),
+        ("ProveMalformed", MalformedChunk(study=STUDY, round=1, vector=ALPHA, chunk=CHUNK)),
+        ("ApproveReadmission", Readmission(study=STUDY, party=BETA, round=1)),
+        ("Readmit", Readmission(study=STUDY, party=BETA, round=1)),
         ("Attest", attestation(model=MODEL_2)),
     ]
     return [(function, record, organization, role) for function, record in records]
@@ -235,12 +259,17 @@ def test_nobody_outside_a_round_can_starve_it(outsider: str) -> None:
     channel.start_study(terms(participants=participants(inside)))
     steps: list[list[tuple[str, Record, str]]] = [
         [("OpenRound", opening(), ALPHA)],
-        [("Join", join(index), name) for index, name in enumerate(inside)],
+        [("Join", join(index, chain_end=chain(name, 0)), name) for index, name in enumerate(inside)],
         [("Advance", ROUND, ALPHA)],
         [("Anchor", anchor(index), name) for index, name in enumerate(inside)],
         [("Advance", ROUND, BETA)],
+        [("Hold", held(owner), name) for name in inside for owner in witnessed_by(inside, name, 1)],
         [("Publish", publication(), AGGREGATORS[0])],
         [("Advance", ROUND, DELTA)],
+        [("Reveal", reveal(name), name) for name in inside],
+        [("Advance", ROUND, DELTA)],
+        [("Fingerprint", fingerprint(name, inside), name) for name in inside],
+        [("Advance", ROUND, BETA)],
         [("Attest", attestation(), name) for name in inside],
         [("Advance", ROUND, ALPHA)],
     ]
@@ -268,6 +297,8 @@ def test_an_aggregator_cannot_take_part_and_a_hospital_cannot_publish(channel: F
     for hospital in HOSPITALS:
         channel.refuse(RefusalCode.FORBIDDEN, "Publish", publication(), hospital)
     channel.reach_aggregated()
+    channel.refuse(RefusalCode.FORBIDDEN, "Reveal", reveal(ALPHA), AGGREGATORS[0])
+    channel.reach_verified()
     channel.refuse(RefusalCode.FORBIDDEN, "Attest", attestation(), AGGREGATORS[0])
     channel.refuse(RefusalCode.FORBIDDEN, "Advance", ROUND, AGGREGATORS[0])
 
@@ -291,6 +322,7 @@ def test_a_publication_stays_as_it_is_and_a_second_aggregator_cannot_replace_it(
     channel.reach_aggregated()
     channel.refuse(RefusalCode.ALREADY_WRITTEN, "Publish", publication(root="f" * 64), AGGREGATORS[0])
     channel.refuse(RefusalCode.WRONG_PHASE, "Publish", publication(root="f" * 64), AGGREGATORS[1])
+    channel.reach_verified()
     channel.refuse(RefusalCode.CONFLICTING, "Attest", attestation(publication=AGGREGATORS[1]), ALPHA)
 
 
@@ -349,6 +381,7 @@ def test_colluders_below_the_quorum_cannot_make_their_model_final(channel: Feder
         channel.reach_sealed(number=number)
         channel.reach_anchored(number=number)
         channel.reach_aggregated(number=number)
+        channel.reach_verified(number=number)
         for hospital in HOSPITALS:
             model = MODEL_2 if hospital in liars else MODEL_1
             channel.submit("Attest", attestation(round=number, model=model), hospital)

@@ -23,14 +23,18 @@ from federation_world import (
     TOLERANCE,
     anchor,
     attestation,
+    chain,
     consortium,
+    fingerprint,
     hash_,
+    held,
     join,
     key_epoch,
     opening,
     participants,
     public_key,
     publication,
+    reveal,
     seconds,
     terms,
 )
@@ -63,6 +67,7 @@ def test_two_rounds_from_the_consortium_to_the_second_model(channel: FederationL
         channel.reach_sealed(number=number)
         channel.reach_anchored(number=number)
         channel.reach_aggregated(number=number)
+        channel.reach_verified(number=number)
         channel.reach_final(model, number=number)
         view = channel.round(number)
         assert (view.round.phase, view.round.model, view.round.attested_by) == (RoundPhase.FINAL, model, HOSPITALS)
@@ -77,7 +82,9 @@ def test_two_rounds_from_the_consortium_to_the_second_model(channel: FederationL
     study += [EventName.STUDY_ACTIVATED, EventName.KEY_EPOCH_OPENED]
     round_ = [EventName.ROUND_OPENED] + [EventName.HOSPITAL_JOINED] * 4 + [EventName.ROUND_SEALED]
     round_ += [EventName.UPDATE_ANCHORED] * 4 + [EventName.UPDATES_ANCHORED]
-    round_ += [EventName.SUM_PUBLISHED, EventName.SUM_AGGREGATED]
+    round_ += [EventName.UPDATE_HELD] * 4 + [EventName.SUM_PUBLISHED, EventName.SUM_AGGREGATED]
+    round_ += [EventName.VALUE_REVEALED] * 4 + [EventName.ROUND_CHALLENGED]
+    round_ += [EventName.FINGERPRINT_WRITTEN] * 4 + [EventName.SUM_VERIFIED]
     round_ += [EventName.MODEL_ATTESTED] * 4 + [EventName.ROUND_FINAL]
     assert channel.events == study + round_ * 2
 
@@ -116,7 +123,8 @@ def test_a_retry_goes_on_without_the_missing_to_the_end(channel: FederationLedge
     channel.refuse(RefusalCode.FORBIDDEN, "Anchor", anchor(attempt=1), GAMMA)
     channel.reach_anchored(HOSPITALS[:3], attempt=1)
     assert len(channel.round().anchors) == 6
-    channel.reach_aggregated(attempt=1)
+    channel.reach_aggregated(attempt=1, hospitals=HOSPITALS[:3])
+    channel.reach_verified(hospitals=HOSPITALS[:3])
     channel.refuse(RefusalCode.FORBIDDEN, "Attest", attestation(), GAMMA)
     channel.reach_final(MODEL_1, HOSPITALS[:3])
     assert channel.round().round.attested_by == HOSPITALS[:3]
@@ -309,25 +317,33 @@ def test_advance_answers_not_yet_and_says_when_it_moved(channel: FederationLedge
     assert moved.entered > NOW
 
 
-SECOND_SUM = attestation(publication=AGGREGATORS[1])
-EXPECTED_WRITES: list[tuple[str, Record, str, list[tuple[str, ...]]]] = [
+SECOND = AGGREGATORS[1]
+# In ring order each hospital witnesses the one before it.
+WITNESSED = dict(zip(HOSPITALS, (GAMMA, ALPHA, BETA, DELTA), strict=True))
+Write = tuple[str, Record, str, list[tuple[str, ...]]]
+ADVANCED: Write = ("Advance", ROUND, ALPHA, [("round", STUDY, "1")])
+
+
+def by_each(function: str, record: Callable[[str], Record], key: Callable[[str], tuple[str, ...]]) -> list[Write]:
+    return [(function, record(name), name, [key(name)]) for name in HOSPITALS]
+
+
+EXPECTED_WRITES: list[Write] = [
     ("OpenRound", opening(), ALPHA, [("round", STUDY, "1"), ("study-progress", STUDY)]),
-    ("Join", join(), ALPHA, [("join", STUDY, "1", ALPHA)]),
-    ("Join", join(1), BETA, [("join", STUDY, "1", BETA)]),
-    ("Join", join(2), DELTA, [("join", STUDY, "1", DELTA)]),
-    ("Join", join(3), GAMMA, [("join", STUDY, "1", GAMMA)]),
-    ("Advance", ROUND, GAMMA, [("round", STUDY, "1")]),
-    ("Anchor", anchor(0), ALPHA, [("anchor", STUDY, "1", "0", ALPHA)]),
-    ("Anchor", anchor(1), BETA, [("anchor", STUDY, "1", "0", BETA)]),
-    ("Anchor", anchor(2), DELTA, [("anchor", STUDY, "1", "0", DELTA)]),
-    ("Anchor", anchor(3), GAMMA, [("anchor", STUDY, "1", "0", GAMMA)]),
-    ("Advance", ROUND, ALPHA, [("round", STUDY, "1")]),
-    ("Publish", publication(), AGGREGATORS[1], [("publication", STUDY, "1", AGGREGATORS[1])]),
-    ("Advance", ROUND, ALPHA, [("round", STUDY, "1")]),
-    ("Attest", SECOND_SUM, ALPHA, [("attestation", STUDY, "1", AGGREGATORS[1], ALPHA)]),
-    ("Attest", SECOND_SUM, BETA, [("attestation", STUDY, "1", AGGREGATORS[1], BETA)]),
-    ("Attest", SECOND_SUM, DELTA, [("attestation", STUDY, "1", AGGREGATORS[1], DELTA)]),
-    ("Attest", SECOND_SUM, GAMMA, [("attestation", STUDY, "1", AGGREGATORS[1], GAMMA)]),
+    *by_each("Join", lambda name: join(chain_end=chain(name, 0)), lambda name: ("join", STUDY, "1", name)),
+    ADVANCED,
+    *by_each("Anchor", lambda name: anchor(HOSPITALS.index(name)), lambda name: ("anchor", STUDY, "1", "0", name)),
+    ADVANCED,
+    *by_each("Hold", lambda name: held(WITNESSED[name]), lambda name: ("held", STUDY, "1", "0", WITNESSED[name], name)),
+    ("Publish", publication(), SECOND, [("publication", STUDY, "1", SECOND)]),
+    ADVANCED,
+    *by_each("Reveal", reveal, lambda name: ("reveal", STUDY, "1", "1", name)),
+    ADVANCED,
+    *by_each("Fingerprint", fingerprint, lambda name: ("fingerprint", STUDY, "1", "1", name)),
+    ADVANCED,
+    *by_each(
+        "Attest", lambda _: attestation(publication=SECOND), lambda name: ("attestation", STUDY, "1", SECOND, name)
+    ),
     ("Advance", ROUND, ALPHA, [("round", STUDY, "1"), ("study-progress", STUDY)]),
     ("OpenKeyEpoch", key_epoch(2), BETA, [("current-epoch", STUDY), ("key-epoch", STUDY, "2")]),
 ]
@@ -350,6 +366,8 @@ def test_the_first_of_equal_writes_stays(channel: FederationLedger) -> None:
         ("Join", join(), ALPHA, channel.reach_sealed),
         ("Anchor", anchor(), ALPHA, channel.reach_anchored),
         ("Publish", publication(), AGGREGATORS[0], channel.reach_aggregated),
+        ("Reveal", reveal(ALPHA), ALPHA, channel.reach_challenged),
+        ("Fingerprint", fingerprint(ALPHA), ALPHA, channel.fingerprint_all),
         ("Attest", attestation(), ALPHA, lambda: channel.reach_final(MODEL_1)),
     ]
     for function, record, organization, reach in written:

@@ -11,6 +11,7 @@ from federation_ledger import VALID, FederationLedger, Refusal
 from federation_world import (
     AGGREGATORS,
     ALPHA,
+    BETA,
     HOSPITALS,
     LENGTH,
     MODEL_0,
@@ -21,13 +22,18 @@ from federation_world import (
     TOLERANCE,
     anchor,
     attestation,
+    chain,
     consortium,
+    fingerprint,
     hash_,
+    held,
     join,
     key_epoch,
+    listing,
     opening,
     public_key,
     publication,
+    reveal,
     seconds,
     terms,
 )
@@ -37,8 +43,13 @@ from hypothesis import strategies as st
 from consilium_chaincode.shim.memory_stub import Simulation
 from consilium_proto.canonical import Record, encode
 from consilium_proto.records import (
+    Disproof,
     HospitalKey,
     HospitalReference,
+    MalformedChunk,
+    ProvedChunk,
+    Readmission,
+    Round,
     RoundPhase,
     RoundReference,
     RoundView,
@@ -47,6 +58,7 @@ from consilium_proto.records import (
     StudyView,
 )
 from consilium_proto.refusals import RefusalCode
+from consilium_proto.witnesses import witnessed_by
 
 TAU = seconds(TOLERANCE)
 OUTSIDERS = (REGULATOR, "StrangerMSP")
@@ -69,9 +81,17 @@ EDGES = {
     RoundPhase.OPEN: {RoundPhase.SEALED, RoundPhase.EXPIRED, RoundPhase.VOID},
     RoundPhase.SEALED: {RoundPhase.SEALED, RoundPhase.ANCHORED, RoundPhase.EXPIRED, RoundPhase.VOID},
     RoundPhase.ANCHORED: {RoundPhase.AGGREGATED, RoundPhase.EXPIRED},
-    RoundPhase.AGGREGATED: {RoundPhase.FINAL, RoundPhase.VOID},
+    RoundPhase.AGGREGATED: {RoundPhase.CHALLENGED, RoundPhase.EXPIRED},
+    RoundPhase.CHALLENGED: {RoundPhase.VERIFIED, RoundPhase.EXPIRED},
+    RoundPhase.VERIFIED: {RoundPhase.FINAL, RoundPhase.VOID},
 }
-UPLOADS_MAY_HAVE_BEGUN = (RoundPhase.ANCHORED, RoundPhase.AGGREGATED, RoundPhase.FINAL)
+UPLOADS_MAY_HAVE_BEGUN = (
+    RoundPhase.ANCHORED,
+    RoundPhase.AGGREGATED,
+    RoundPhase.CHALLENGED,
+    RoundPhase.VERIFIED,
+    RoundPhase.FINAL,
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,17 @@ class Snapshot:
     rounds: tuple[RoundView, ...]
 
 
-FUNCTIONS_IN_ROUNDS = ("OpenRound", "Join", "Anchor", "Publish", "Attest", "OpenKeyEpoch")
+FUNCTIONS_IN_ROUNDS = (
+    "OpenRound",
+    "Join",
+    "Anchor",
+    "Hold",
+    "Publish",
+    "Reveal",
+    "Fingerprint",
+    "Attest",
+    "OpenKeyEpoch",
+)
 moves = st.builds(
     Move,
     function=st.sampled_from(("due",) * 6 + ("Advance",) * 5 + FUNCTIONS_IN_ROUNDS),
@@ -154,7 +184,9 @@ DUE = {
     RoundPhase.OPEN: "Join",
     RoundPhase.SEALED: "Anchor",
     RoundPhase.ANCHORED: "Publish",
-    RoundPhase.AGGREGATED: "Attest",
+    RoundPhase.AGGREGATED: "Reveal",
+    RoundPhase.CHALLENGED: "Fingerprint",
+    RoundPhase.VERIFIED: "Attest",
 }
 
 
@@ -176,7 +208,13 @@ def record_of(function: str, move: Move, seen: Snapshot) -> Record:
         case "OpenRound":
             return opening(round=head.round + 1 + move.off, base=head.model, epoch=max(1, head.epoch - move.choice))
         case "Join":
-            return join(move.choice, round=number)
+            return join(move.choice, round=number, chain_end=chain(move.organization, 0, number))
+        case "Hold":
+            return held(HOSPITALS[move.choice], round=number, attempt=attempt)
+        case "Reveal":
+            return reveal(move.organization, 1 + move.choice, number)
+        case "Fingerprint":
+            return honest_fingerprint(seen.rounds[-1].round, move.organization) if seen.rounds else reveal(ALPHA)
         case "Anchor":
             return anchor(move.choice, round=number, attempt=attempt)
         case "Publish":
@@ -190,6 +228,12 @@ def record_of(function: str, move: Move, seen: Snapshot) -> Record:
             return RoundReference(study=STUDY, round=number)
 
 
+def honest_fingerprint(state: Round, hospital: str) -> Record:
+    """What a hospital writes in a round; whoever isn't in it writes what its first participant would."""
+    name = hospital if hospital in state.participants else state.participants[0]
+    return fingerprint(name, state.participants, max(1, state.publication), round=state.round)
+
+
 def honest_writes(seen: Snapshot, awake: frozenset[str], now: int) -> list[tuple[str, Record, str]]:
     """Return what honest parties write now: what the round waits for, unless it is there or the deadline has passed."""
     if not seen.rounds or seen.rounds[-1].round.phase.decided or now > seen.rounds[-1].round.deadline:
@@ -199,18 +243,46 @@ def honest_writes(seen: Snapshot, awake: frozenset[str], now: int) -> list[tuple
     match state.phase:
         case RoundPhase.OPEN:
             there = {entry.hospital for entry in view.joins}
-            record: Record = join(5, round=number)
+            return [
+                ("Join", join(5, round=number, chain_end=chain(name, 0, number)), name)
+                for name in state.participants
+                if name in awake - there
+            ]
         case RoundPhase.SEALED:
             there = {entry.hospital for entry in view.anchors if entry.anchor.attempt == state.attempt}
-            record = anchor(5, round=number, attempt=state.attempt)
+            record: Record = anchor(5, round=number, attempt=state.attempt)
         case RoundPhase.ANCHORED:
-            aggregators = {entry.aggregator for entry in view.publications}
-            sum_ = publication(round=number, attempt=state.attempt)
-            return [("Publish", sum_, name) for name in AGGREGATORS if name not in aggregators]
+            return honest_before_a_sum(view, awake)
+        case RoundPhase.AGGREGATED:
+            there = {entry.hospital for entry in view.reveals}
+            return [("Reveal", reveal(name, 1, number), name) for name in state.participants if name in awake - there]
+        case RoundPhase.CHALLENGED:
+            there = {entry.hospital for entry in view.fingerprints}
+            return [
+                ("Fingerprint", honest_fingerprint(state, name), name)
+                for name in state.participants
+                if name in awake - there
+            ]
         case _:
             there = {entry.hospital for entry in view.attestations}
             record = attestation(round=number, publication=state.publisher, model=MODEL_1)
     return [(DUE[state.phase], record, name) for name in state.participants if name in awake - there]
+
+
+def honest_before_a_sum(view: RoundView, awake: frozenset[str]) -> list[tuple[str, Record, str]]:
+    """Witnesses confirm; once all is confirmed, aggregators publish."""
+    state = view.round
+    there = {(entry.owner, entry.witness) for entry in view.held}
+    expected = {(owner, name) for name in state.participants for owner in witnessed_by(state.participants, name, 1)}
+    if there >= expected:
+        aggregators = {entry.aggregator for entry in view.publications}
+        sum_ = publication(round=state.round, attempt=state.attempt)
+        return [("Publish", sum_, name) for name in AGGREGATORS if name not in aggregators]
+    return [
+        ("Hold", held(owner, round=state.round, attempt=state.attempt), name)
+        for owner, name in sorted(expected - there)
+        if name in awake
+    ]
 
 
 def play_block(channel: FederationLedger, seen: Snapshot, acts: Sequence[Move | Honest]) -> None:
@@ -254,7 +326,7 @@ def check_step(before: Snapshot, after: Snapshot, now: int) -> None:
         assert set(new.round.participants) <= set(old.round.participants)
         if old.round.phase in UPLOADS_MAY_HAVE_BEGUN:
             assert (new.round.participants, new.round.attempt) == (old.round.participants, old.round.attempt)
-        for kind in ("joins", "anchors", "publications", "attestations"):
+        for kind in ("joins", "anchors", "held", "publications", "reveals", "fingerprints", "attestations"):
             assert set(getattr(old, kind)) <= set(getattr(new, kind)), f"{kind}: something written once has changed"
     if after.study.head.model != before.study.head.model:
         assert after.rounds[after.study.head.last_final_round - 1].round.phase is RoundPhase.FINAL
@@ -299,7 +371,7 @@ def check_round(view: RoundView) -> None:
 
 def finish(channel: FederationLedger, awake: frozenset[str]) -> RoundPhase | None:
     """Let the hospitals of a set act honestly until no round is undecided; a bounded number of steps must do."""
-    for _ in range(24):
+    for _ in range(40):
         seen = snapshot(channel)
         if not seen.study.head.undecided:
             return seen.rounds[-1].round.phase if seen.rounds else None
@@ -310,7 +382,8 @@ def finish(channel: FederationLedger, awake: frozenset[str]) -> RoundPhase | Non
             assert channel.commit(outcome) == [VALID]
         else:
             assert outcome.code is RefusalCode.NOT_YET
-            channel.wait(seconds(LENGTH) + 3 * TAU)
+            if not honest_writes(snapshot(channel), awake, channel.now):
+                channel.wait(seconds(LENGTH) + 3 * TAU)
     raise AssertionError("the round hangs")
 
 
@@ -344,20 +417,26 @@ def check_a_new_round_becomes_final(channel: FederationLedger) -> None:
 
 
 @settings(max_examples=40, deadline=None, database=None)
-@given(silent=st.sampled_from(HOSPITALS), falls_silent_in=st.integers(0, 3))
+@given(silent=st.sampled_from(HOSPITALS), falls_silent_in=st.sampled_from((0, 1, 6)))
 def test_one_silent_hospital_of_four_does_not_stop_a_round(silent: str, falls_silent_in: int) -> None:
-    """The promise for T = 1 and K = 4, in whichever phase the hospital falls silent."""
+    """The promise for T = 1 and K = 4: silent before anything was uploaded, or once the sum is verified.
+
+    In between, silence ends the round: its contribution can't be taken out any more.
+    """
     channel = started()
     channel.open_round()
     others = frozenset(HOSPITALS) - {silent}
-    for step in range(4):
-        play_block(channel, snapshot(channel), [Honest(others if step >= falls_silent_in else frozenset(HOSPITALS))])
+    for step in range(6):
+        awake = Honest(others if step >= falls_silent_in else frozenset(HOSPITALS))
+        for _ in range(2):  # in ANCHORED publications follow confirmations
+            play_block(channel, snapshot(channel), [awake])
         if channel.round().next_phase is None:
             channel.wait(seconds(LENGTH) + 3 * TAU)
         channel.advance(organization=min(others))
     assert finish(channel, others) is RoundPhase.FINAL
 
 
+CHUNK = ProvedChunk(index=0, content="00", path=())
 FUNCTIONS: dict[str, Record | bytes] = {
     "ApproveConsortium": consortium(revision=2),
     "EnactConsortium": consortium(revision=2),
@@ -374,7 +453,15 @@ FUNCTIONS: dict[str, Record | bytes] = {
     "OpenRound": opening(round=2),
     "Join": join(),
     "Anchor": anchor(),
+    "Hold": held(BETA),
     "Publish": publication(),
+    "Reveal": reveal(ALPHA),
+    "Fingerprint": fingerprint(ALPHA),
+    "List": listing(ALPHA, 1),
+    "Disprove": Disproof(study=STUDY, round=1, publication=1, vector=ALPHA, author=BETA, chunk=CHUNK),
+    "ProveMalformed": MalformedChunk(study=STUDY, round=1, vector=ALPHA, chunk=CHUNK),
+    "ApproveReadmission": Readmission(study=STUDY, party=BETA, round=1),
+    "Readmit": Readmission(study=STUDY, party=BETA, round=1),
     "Attest": attestation(),
     "Advance": RoundReference(study=STUDY, round=1),
     "ReadRound": RoundReference(study=STUDY, round=1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from federation_world import (
     anchor,
     attestation,
     consortium,
+    fingerprint,
     join,
     key_epoch,
     opening,
@@ -37,21 +38,17 @@ from federation_world import (
     terms,
 )
 
-from consilium_chaincode.federation import round as rules
+from consilium_chaincode.federation import opening as rules
 from consilium_chaincode.federation import round_writes
-from consilium_chaincode.federation.round import Written, advance
+from consilium_chaincode.federation.round import Written, advance, expected_holders
 from consilium_proto.records import Round, RoundPhase, StudyPhase
 from consilium_proto.refusals import RefusalCode
 
 SOON = NOW + 1
 DEADLINE = NOW + seconds(TOLERANCE + LENGTH)
 LATE = DEADLINE + seconds(2 * TOLERANCE)
-OPEN, SEALED, ANCHORED, AGGREGATED = (
-    RoundPhase.OPEN,
-    RoundPhase.SEALED,
-    RoundPhase.ANCHORED,
-    RoundPhase.AGGREGATED,
-)
+OPEN, SEALED, ANCHORED, AGGREGATED, CHALLENGED, LISTING, PROVING, VERIFIED = list(RoundPhase)[:8]
+HELD = frozenset(expected_holders(terms(), round_(RoundPhase.ANCHORED)))
 DECIDED = [RoundPhase.FINAL, RoundPhase.EXPIRED, RoundPhase.VOID]
 
 
@@ -69,14 +66,16 @@ def moved(state: Round, written: Written, timestamp: int = SOON, **changes: Any)
 
 
 def test_a_round_opens_with_the_holders_of_the_current_epoch() -> None:
-    opened, after = rules.open_round(study(), progress(), consortium(), key_epoch(1, HOSPITALS[:3]), opening(), NOW)
+    opened, after = rules.open_round(
+        study(), progress(), consortium(), key_epoch(1, HOSPITALS[:3]), frozenset(), opening(), NOW
+    )
     assert opened == round_(participants=HOSPITALS[:3])
     assert after == progress(round=1, undecided=True)
 
 
 def test_a_hospital_that_left_the_consortium_is_not_waited_for() -> None:
     smaller = consortium(hospitals=(ALPHA, BETA, DELTA), revision=2)
-    opened, _ = rules.open_round(study(), progress(), smaller, key_epoch(), opening(), NOW)
+    opened, _ = rules.open_round(study(), progress(), smaller, key_epoch(), frozenset(), opening(), NOW)
     assert opened.participants == (ALPHA, BETA, DELTA)
 
 
@@ -97,27 +96,27 @@ def test_openings_are_refused(
     phase: StudyPhase, at: dict[str, Any], changes: dict[str, Any], code: RefusalCode, match: str
 ) -> None:
     with refused(code, match):
-        rules.open_round(study(phase), progress(**at), consortium(), key_epoch(), opening(**changes), NOW)
+        rules.open_round(study(phase), progress(**at), consortium(), key_epoch(), frozenset(), opening(**changes), NOW)
 
 
 def test_expired_and_void_rounds_do_not_use_up_the_studys_rounds() -> None:
     at = progress(round=17, final_rounds=2)
-    opened, _ = rules.open_round(study(), at, consortium(), key_epoch(), opening(round=18), NOW)
+    opened, _ = rules.open_round(study(), at, consortium(), key_epoch(), frozenset(), opening(round=18), NOW)
     assert opened.round == 18
 
 
 def test_no_round_opens_without_a_key_or_with_too_few_holders_left() -> None:
     with refused(RefusalCode.STALE_EPOCH, "current key epoch, 0"):
-        rules.open_round(study(), progress(), consortium(), None, opening(), NOW)
+        rules.open_round(study(), progress(), consortium(), None, frozenset(), opening(), NOW)
     smaller = consortium(hospitals=(ALPHA, BETA, "NuMSP", "OmegaMSP"), revision=2)
     with refused(RefusalCode.STALE_EPOCH, "open a new key epoch"):
-        rules.open_round(study(), progress(), smaller, key_epoch(), opening(), NOW)
+        rules.open_round(study(), progress(), smaller, key_epoch(), frozenset(), opening(), NOW)
 
 
 def test_no_round_opens_when_the_consortium_has_become_too_small_for_the_terms() -> None:
     smaller = consortium(hospitals=(ALPHA, BETA, DELTA), revision=2)
     with refused(RefusalCode.UNSAFE_TERMS):
-        rules.open_round(study(max_colluding=2), progress(), smaller, key_epoch(), opening(), NOW)
+        rules.open_round(study(max_colluding=2), progress(), smaller, key_epoch(), frozenset(), opening(), NOW)
 
 
 def test_others_open_a_round_only_when_the_coordinator_is_silent() -> None:
@@ -125,6 +124,13 @@ def test_others_open_a_round_only_when_the_coordinator_is_silent() -> None:
     with refused(RefusalCode.NOT_YET, ALPHA):
         rules.check_opener(terms(), progress(), BETA, NOW + seconds(LENGTH))
     rules.check_opener(terms(), progress(), BETA, NOW + seconds(LENGTH) + 1)
+
+
+def test_who_is_barred_takes_no_part() -> None:
+    opened, _ = rules.open_round(study(), progress(), consortium(), key_epoch(), frozenset({BETA}), opening(), NOW)
+    assert opened.participants == (ALPHA, DELTA, GAMMA)
+    with refused(RefusalCode.STALE_EPOCH, "readmit who is barred"):
+        rules.open_round(study(), progress(), consortium(), key_epoch(), {BETA, GAMMA}, opening(), NOW)
 
 
 # ---- Advance
@@ -138,10 +144,19 @@ def test_decided_rounds_never_move(phase: RoundPhase) -> None:
     assert advance(terms(), round_(phase), everything, LATE * 2) is None
 
 
-@pytest.mark.parametrize("phase", [OPEN, SEALED, ANCHORED, AGGREGATED])
+@pytest.mark.parametrize("phase", [OPEN, SEALED, ANCHORED, AGGREGATED, CHALLENGED, VERIFIED])
 def test_nothing_moves_before_the_deadline_while_a_write_is_missing(phase: RoundPhase) -> None:
     some = frozenset(HOSPITALS[:3])
-    written = Written(joined=some, anchored=some, attested=dict.fromkeys(some, MODEL_1), current_epoch=1)
+    written = Written(
+        joined=some,
+        anchored=some,
+        held=HELD - {(ALPHA, BETA)},
+        published=frozenset(AGGREGATORS),
+        revealed=some,
+        fingerprints={name: fingerprint(name) for name in some},
+        attested=dict.fromkeys(some, MODEL_1),
+        current_epoch=1,
+    )
     for timestamp in (NOW - 1, SOON, DEADLINE, LATE - 1):
         assert advance(terms(), round_(phase), written, timestamp) is None
     assert advance(terms(), round_(phase), written, LATE) is not None
@@ -173,7 +188,7 @@ def test_a_changed_key_epoch_voids_a_round_before_uploads_and_leaves_it_afterwar
     for phase in (OPEN, SEALED):
         void = moved(round_(phase), Written(joined=everybody, anchored=everybody, current_epoch=2))
         assert (void.phase, void.ended_in) == (RoundPhase.VOID, phase)
-    kept = moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS), current_epoch=2))
+    kept = moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS), held=HELD, current_epoch=2))
     assert kept.phase is AGGREGATED
 
 
@@ -197,47 +212,70 @@ def test_sealed_expires_when_too_few_would_remain() -> None:
 
 
 def test_anchored_takes_the_first_publication_in_order_of_aggregators() -> None:
-    assert moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS))).publisher == AGGREGATORS[0]
-    assert moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS[1:])), LATE).publisher == AGGREGATORS[1]
+    first = moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS), held=HELD))
+    assert (first.phase, first.publisher, first.publication) == (AGGREGATED, AGGREGATORS[0], 1)
+    second = moved(round_(ANCHORED), Written(published=frozenset(AGGREGATORS[1:]), held=HELD), LATE)
+    assert second.publisher == AGGREGATORS[1]
     expired = moved(round_(ANCHORED), Written(), LATE)
     assert (expired.phase, expired.participants, expired.publisher) == (RoundPhase.EXPIRED, HOSPITALS, None)
 
 
 def test_equal_attestations_of_all_make_a_model_final_at_once() -> None:
-    final = moved(round_(AGGREGATED), Written(attested=dict.fromkeys(HOSPITALS, MODEL_1)))
+    final = moved(round_(VERIFIED), Written(attested=dict.fromkeys(HOSPITALS, MODEL_1)))
     assert (final.phase, final.model, final.attested_by) == (RoundPhase.FINAL, MODEL_1, HOSPITALS)
 
 
 def test_a_quorum_is_enough_once_all_have_attested_or_the_deadline_has_passed() -> None:
     majority = {ALPHA: MODEL_1, BETA: MODEL_1, DELTA: MODEL_1}
-    assert advance(terms(), round_(AGGREGATED), Written(attested=majority), SOON) is None
-    late = moved(round_(AGGREGATED), Written(attested=majority), LATE)
+    assert advance(terms(), round_(VERIFIED), Written(attested=majority), SOON) is None
+    late = moved(round_(VERIFIED), Written(attested=majority), LATE)
     assert (late.phase, late.attested_by, late.missing) == (RoundPhase.FINAL, (ALPHA, BETA, DELTA), (GAMMA,))
-    dissent = moved(round_(AGGREGATED), Written(attested={**majority, GAMMA: MODEL_2}))
+    dissent = moved(round_(VERIFIED), Written(attested={**majority, GAMMA: MODEL_2}))
     assert (dissent.phase, dissent.model, dissent.attested_by) == (RoundPhase.FINAL, MODEL_1, (ALPHA, BETA, DELTA))
 
 
 def test_without_a_quorum_the_round_is_void() -> None:
     split = {ALPHA: MODEL_1, BETA: MODEL_1, DELTA: MODEL_2, GAMMA: MODEL_2}
-    void = moved(round_(AGGREGATED), Written(attested=split))
+    void = moved(round_(VERIFIED), Written(attested=split))
     assert (void.phase, void.model, void.attested_by) == (RoundPhase.VOID, None, ())
     two = Written(attested={ALPHA: MODEL_1, BETA: MODEL_1})
-    assert moved(round_(AGGREGATED), two, LATE).phase is RoundPhase.VOID
+    assert moved(round_(VERIFIED), two, LATE).phase is RoundPhase.VOID
 
 
 def test_the_quorum_exceeds_the_colluders() -> None:
     five = ("AMSP", "BMSP", "CMSP", "DMSP", "EMSP")
-    state = round_(AGGREGATED, participants=five)
+    state = round_(VERIFIED, participants=five)
     colluders = Written(attested=dict.fromkeys(five[:3], MODEL_2))
     assert moved(state, colluders, LATE, max_colluding=3).phase is RoundPhase.VOID
 
 
 def test_attestations_of_outsiders_do_not_count() -> None:
     attested = {ALPHA: MODEL_1, BETA: MODEL_1, "OmegaMSP": MODEL_1, "NuMSP": MODEL_1}
-    assert moved(round_(AGGREGATED), Written(attested=attested), LATE).phase is RoundPhase.VOID
+    assert moved(round_(VERIFIED), Written(attested=attested), LATE).phase is RoundPhase.VOID
 
 
 # ---- writes
+
+
+def publish(
+    state: Round,
+    timestamp: int = NOW,
+    held: Collection[tuple[str, str]] = HELD,
+    barred: Collection[str] = (),
+    **changes: Any,
+) -> None:
+    """Check a publication of the first aggregator."""
+    sum_ = publication(**changes)
+    round_writes.check_publication(terms(), state, AGGREGATORS[0], sum_, held, barred, timestamp)
+
+
+def test_a_sum_is_published_of_everything_that_is_held_by_whoever_is_not_barred() -> None:
+    publish(round_(ANCHORED))
+    for pair in HELD:
+        with refused(RefusalCode.NOT_YET, f"{pair[1]} hasn't confirmed {pair[0]}"):
+            publish(round_(ANCHORED), held=HELD - {pair})
+    with refused(RefusalCode.FORBIDDEN, "barred"):
+        publish(round_(ANCHORED), barred=AGGREGATORS)
 
 
 @pytest.mark.parametrize("phase", list(RoundPhase))
@@ -246,8 +284,8 @@ def test_each_write_belongs_to_one_phase(phase: RoundPhase) -> None:
     writes: dict[RoundPhase, Callable[[], None]] = {
         OPEN: lambda: round_writes.check_join(terms(), state, ALPHA, join(), NOW),
         SEALED: lambda: round_writes.check_anchor(terms(), state, anchor(), None, NOW),
-        ANCHORED: lambda: round_writes.check_publication(terms(), state, publication(), NOW),
-        AGGREGATED: lambda: round_writes.check_attestation(state, attestation(), NOW),
+        ANCHORED: lambda: publish(state),
+        VERIFIED: lambda: round_writes.check_attestation(state, attestation(), NOW),
     }
     for own, check in writes.items():
         if own is phase:
@@ -262,8 +300,8 @@ def test_writes_are_in_time_up_to_the_deadline(timestamp: int, in_time: bool) ->
     checks: list[Callable[[], None]] = [
         lambda: round_writes.check_join(terms(), round_(OPEN), ALPHA, join(), timestamp),
         lambda: round_writes.check_anchor(terms(), round_(SEALED), anchor(), None, timestamp),
-        lambda: round_writes.check_publication(terms(), round_(ANCHORED), publication(), timestamp),
-        lambda: round_writes.check_attestation(round_(AGGREGATED), attestation(), timestamp),
+        lambda: publish(round_(ANCHORED), timestamp),
+        lambda: round_writes.check_attestation(round_(VERIFIED), attestation(), timestamp),
     ]
     for check in checks:
         if in_time:
@@ -287,7 +325,7 @@ def test_anchors_and_publications_name_the_current_attempt(attempt: int) -> None
     with refused(RefusalCode.WRONG_PHASE, "attempt 1, not"):
         round_writes.check_anchor(terms(), round_(SEALED, attempt=1), anchor(attempt=attempt), None, NOW)
     with refused(RefusalCode.WRONG_PHASE, "attempt 1, not"):
-        round_writes.check_publication(terms(), round_(ANCHORED, attempt=1), publication(attempt=attempt), NOW)
+        publish(round_(ANCHORED, attempt=1), attempt=attempt)
 
 
 @pytest.mark.parametrize("chunks", [1, 3])
@@ -295,7 +333,7 @@ def test_vectors_have_exactly_the_chunks_of_the_terms(chunks: int) -> None:
     with refused(RefusalCode.CONFLICTING, "make 2"):
         round_writes.check_anchor(terms(), round_(SEALED), anchor(chunks=chunks), None, NOW)
     with refused(RefusalCode.CONFLICTING, "make 2"):
-        round_writes.check_publication(terms(), round_(ANCHORED), publication(chunks=chunks), NOW)
+        publish(round_(ANCHORED), chunks=chunks)
 
 
 @pytest.mark.parametrize(
@@ -334,4 +372,4 @@ def test_a_retry_carries_the_identical_privacy_entry() -> None:
 
 def test_an_attestation_is_about_the_rounds_publication() -> None:
     with refused(RefusalCode.CONFLICTING, AGGREGATORS[0]):
-        round_writes.check_attestation(round_(AGGREGATED), attestation(publication=AGGREGATORS[1]), NOW)
+        round_writes.check_attestation(round_(VERIFIED), attestation(publication=AGGREGATORS[1]), NOW)
