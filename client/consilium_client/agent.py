@@ -12,22 +12,30 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from consilium_client import figures, rounds
+from consilium_client import figures, rounds, verification
+from consilium_client.disputes import others_lists
 from consilium_client.duties import Duty, Situation, next_duty, ring_position
 from consilium_client.errors import (
     AggregatorRefusalError,
     AggregatorUnavailableError,
+    ChallengeError,
     PolicyRefusalError,
     PrivacyError,
     TermsMismatchError,
     TrainingError,
+    UnusableSumError,
+    VectorWithheldError,
 )
 from consilium_client.holders import locked_out, open_epoch, register_key
 from consilium_client.models import catch_up
+from consilium_client.recording import recorded
 from consilium_client.site import Site
 from consilium_peers.errors import GatewayError, PeersError
+from consilium_peers.events import ChaincodeEvent
 from consilium_peers.gateway import Network
-from consilium_proto.records import Opening, RoundView, StudyPhase, StudyView
+from consilium_proto import canonical
+from consilium_proto.errors import WireError
+from consilium_proto.records import FederationEvent, Opening, RoundView, StudyPhase, StudyView
 from consilium_proto.refusals import RefusalCode
 
 log = logging.getLogger("consilium.agent")
@@ -62,6 +70,7 @@ class Agent:
         self._uploaded: tuple[int, int] | None = None
         self._uploaded_at = 0.0
         self._settled: set[int] = set()
+        self._examined: set[tuple[int, str, str]] = set()
         self._refusal = ""
         self._announced: tuple[Duty, int, int] | None = None
         self._usable_epoch = 0
@@ -81,9 +90,13 @@ class Agent:
     async def _step_or_wait(self) -> bool:
         try:
             duty = await self._step()
-        except (PolicyRefusalError, PrivacyError, TrainingError) as error:
+        except (PolicyRefusalError, PrivacyError, TrainingError, ChallengeError, UnusableSumError) as error:
             self._refused(str(error))
             duty = Duty.WAIT
+        except VectorWithheldError as error:
+            # Whoever should have uploaded or published it may still do so.
+            log.info("not there yet", extra={"detail": str(error)})
+            return False
         except (AggregatorRefusalError, AggregatorUnavailableError) as error:
             # It passes, or the round's deadline ends it; the ledger records who was silent.
             log.warning("the aggregator didn't do its part; trying again", extra={"detail": str(error)})
@@ -112,9 +125,21 @@ class Agent:
             return Duty.OPEN_EPOCH
         view = await site.federation.read_round(site.terms.study, study.head.round) if study.head.round else None
         await self._settle(study, view)
-        duty = next_duty(Situation(study, view, site.hospital, int(time.time() * 1000), self._recently_uploaded()))
+        duty = next_duty(self._situation(study, view))
         await self._do(duty, study, view)
         return duty
+
+    def _situation(self, study: StudyView, view: RoundView | None) -> Situation:
+        unusable = view is not None and self._site.journal.round(view.round.round).unusable() is not None
+        return Situation(
+            study,
+            view,
+            self._site.hospital,
+            int(time.time() * 1000),
+            self._recently_uploaded(),
+            frozenset(self._examined),
+            unusable,
+        )
 
     async def _prepare(self, study: StudyView) -> bool:
         """See to it that this hospital has the study's key and newest model; True when it opened a new key epoch."""
@@ -149,28 +174,38 @@ class Agent:
             return
         assert view is not None
         self._announce(duty, view)
-        if duty is Duty.JOIN:
-            await rounds.join(site, view)
-        elif duty is Duty.ANCHOR:
-            await rounds.anchor(site, view)
-        elif duty is Duty.UPLOAD:
-            await rounds.upload(site, view)
-            self._uploaded, self._uploaded_at = (view.round.round, view.round.attempt), time.monotonic()
-        elif duty is Duty.ATTEST:
-            await rounds.attest(site, view)
-        elif duty is Duty.ADVANCE:
+        if duty is Duty.ADVANCE:
             await self._in_turn(study, view, lambda: self._advance(view))
+        elif duty is Duty.UPLOAD:
+            await self._upload(study, view)
+        elif duty is Duty.DISPROVE:
+            await self._disprove(view)
+        else:
+            await _OWN_PART[duty](site, view)
+
+    async def _upload(self, study: StudyView, view: RoundView) -> None:
+        """Upload; also when that fails, other duties come before the next try: an aggregator mustn't stop witnesses."""
+        try:
+            barred = frozenset(bar.party for bar in study.bars)
+            await rounds.upload(self._site, view, barred)
+        finally:
+            self._uploaded, self._uploaded_at = (view.round.round, view.round.attempt), time.monotonic()
+
+    async def _disprove(self, view: RoundView) -> None:
+        await verification.disprove(self._site, view)
+        lists = others_lists(view, self._site.hospital, self._site.terms.max_colluding)
+        self._examined |= {(view.round.publication, entry.hospital, entry.listing.vector) for entry in lists}
 
     async def _open_round(self, study: StudyView) -> None:
         number = study.head.round + 1
         opening = Opening(study=self._site.terms.study, round=number, base=study.head.model, epoch=study.head.epoch)
         journal = self._site.journal.round(number)
-        await rounds.recorded(journal, "OpenRound", self._site.federation.open_round(opening))
+        await recorded(journal, "OpenRound", self._site.federation.open_round(opening))
 
     async def _advance(self, view: RoundView) -> None:
         journal = self._site.journal.round(view.round.round)
         submission = self._site.federation.advance(view.round.study, view.round.round)
-        await rounds.recorded(journal, "Advance", submission)
+        await recorded(journal, "Advance", submission)
 
     async def _in_turn(self, study: StudyView, view: RoundView | None, submit: Callable[[], Awaitable[None]]) -> None:
         """Submit what any hospital may submit, unless an earlier one in the ring already has."""
@@ -201,6 +236,8 @@ class Agent:
                 continue
             await figures.settle(self._site, decided)
             self._site.keystore.delete(rounds.mask_key_name(decided.round))
+            self._site.keystore.delete(verification.reveal_secret_name(decided.round.study, number))
+            self._examined.clear()
             self._site.journal.round(number).forget_update()
             self._settled.add(number)
             log.info("round decided", extra={"round": number, "phase": decided.round.phase.value})
@@ -223,8 +260,10 @@ class Agent:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep until an event comes, or `seconds` have passed."""
+        # Not wait_for, which in Python 3.11 can swallow a cancellation that comes together with the event.
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()
@@ -241,8 +280,27 @@ class Agent:
     async def _listen(self) -> None:
         while True:
             try:
-                async for _ in self._network.chaincode_events():
-                    self._wake.set()
+                async for event in self._network.chaincode_events():
+                    if self._concerns(event):
+                        self._wake.set()
             except PeersError as error:
                 log.warning("events stopped; listening again", extra={"detail": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _concerns(self, event: ChaincodeEvent) -> bool:
+        """Tell whether an event is about this study: hospitals take part in several, and each has an agent."""
+        try:
+            return canonical.decode(FederationEvent, event.payload).study == self._site.terms.study
+        except WireError:
+            return False
+
+
+_OWN_PART: dict[Duty, Callable[[Site, RoundView], Awaitable[None]]] = {
+    Duty.JOIN: rounds.join,
+    Duty.ANCHOR: rounds.anchor,
+    Duty.HOLD: verification.hold,
+    Duty.REVEAL: verification.reveal,
+    Duty.FINGERPRINT: verification.fingerprint,
+    Duty.LIST: verification.list_disputed,
+    Duty.ATTEST: rounds.attest,
+}

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from consilium_client.disputes import current_fingerprints, others_lists, to_list
 from consilium_proto.records import Round, RoundPhase, RoundView, StudyPhase, StudyView
+from consilium_proto.witnesses import witnessed_by
 
 
 class Duty(Enum):
@@ -21,6 +23,11 @@ class Duty(Enum):
     JOIN = "join"
     ANCHOR = "train, encrypt and anchor"
     UPLOAD = "upload"
+    HOLD = "fetch and confirm what it witnesses"
+    REVEAL = "reveal"
+    FINGERPRINT = "fingerprint"
+    LIST = "list a disputed vector"
+    DISPROVE = "disprove a false list"
     ATTEST = "decrypt, apply and attest"
     ADVANCE = "advance the round"
     FINISHED = "nothing more to do"
@@ -28,13 +35,19 @@ class Duty(Enum):
 
 @dataclass(frozen=True)
 class Situation:
-    """What the decision rests on: `now` in milliseconds since 1970, `uploaded` the round and attempt last sent."""
+    """What the decision rests on: `now` in milliseconds since 1970, `uploaded` the round and attempt last sent.
+
+    `examined` names (publication, author, vector) of lists that were compared with the hospital's own vectors,
+    `unusable` says that the round's sum gives no model.
+    """
 
     study: StudyView
     round: RoundView | None
     hospital: str
     now: int
     uploaded: tuple[int, int] | None
+    examined: frozenset[tuple[int, str, str]] = frozenset()
+    unusable: bool = False
 
 
 def next_duty(situation: Situation) -> Duty:
@@ -77,9 +90,41 @@ def _own_part(situation: Situation, view: RoundView) -> Duty | None:
         anchored = any(e.hospital == hospital and e.anchor.attempt == state.attempt for e in view.anchors)
         return None if anchored else Duty.ANCHOR
     if state.phase is RoundPhase.ANCHORED:
-        return None if situation.uploaded == (state.round, state.attempt) else Duty.UPLOAD
-    attested = any(entry.hospital == hospital for entry in view.attestations)
-    return None if attested else Duty.ATTEST
+        return _while_anchored(situation, view)
+    if state.phase is RoundPhase.AGGREGATED:
+        revealed = any(e.hospital == hospital and e.reveal.publication == state.publication for e in view.reveals)
+        return None if revealed else Duty.REVEAL
+    if state.phase is RoundPhase.VERIFIED:
+        attested = any(entry.hospital == hospital for entry in view.attestations)
+        return None if attested or situation.unusable else Duty.ATTEST
+    return _while_checked(situation, view)
+
+
+def _while_anchored(situation: Situation, view: RoundView) -> Duty | None:
+    state, hospital = view.round, situation.hospital
+    if situation.uploaded != (state.round, state.attempt):
+        return Duty.UPLOAD
+    confirmed = {entry.owner for entry in view.held if entry.witness == hospital}
+    shown = {entry.vector for entry in view.malformed}
+    expected = witnessed_by(state.participants, hospital, situation.study.study.terms.max_colluding)
+    return None if set(expected) <= confirmed | shown else Duty.HOLD
+
+
+def _while_checked(situation: Situation, view: RoundView) -> Duty | None:
+    state, hospital = view.round, situation.hospital
+    max_colluding = situation.study.study.terms.max_colluding
+    if any(entry.vector == state.publisher for entry in view.malformed):
+        return None
+    if state.phase is RoundPhase.CHALLENGED:
+        written = any(entry.hospital == hospital for entry in current_fingerprints(view))
+        return None if written else Duty.FINGERPRINT
+    if state.phase is RoundPhase.LISTING:
+        return Duty.LIST if to_list(view, hospital, max_colluding) else None
+    lists = {
+        (state.publication, entry.hospital, entry.listing.vector)
+        for entry in others_lists(view, hospital, max_colluding)
+    }
+    return Duty.DISPROVE if lists - situation.examined else None
 
 
 def _outdated(situation: Situation, state: Round) -> bool:

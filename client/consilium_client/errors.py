@@ -63,12 +63,20 @@ class RoundOverError(AggregatorRefusalError):
     """Aggregators take no more uploads for a round: it is decided."""
 
 
-class SumMismatchError(AggregatorRefusalError):
-    """What an aggregator serves as the sum isn't what its root on the ledger stands for."""
+class VectorMismatchError(AggregatorRefusalError):
+    """What an aggregator serves as a vector isn't what its root on the ledger stands for."""
 
 
-class SumWithheldError(AggregatorUnavailableError):
-    """A sum was published on the ledger, and its aggregator doesn't serve it."""
+class VectorWithheldError(AggregatorUnavailableError):
+    """A vector's root is on the ledger, and no aggregator serves the vector."""
+
+
+class ChallengeError(ClientError):
+    """The ledger's challenge isn't the one that follows from what was written: nothing may be answered to it."""
+
+
+class UnusableSumError(ClientError):
+    """A verified sum that gives no model: its masks don't cancel, or a value is beyond what hospitals can add up to."""
 
 
 class TableError(ClientError):

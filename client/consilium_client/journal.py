@@ -6,6 +6,9 @@
     <state>/studies/<study>/rounds/<round>/failed         why the training failed; it isn't tried again
     <state>/studies/<study>/rounds/<round>/attempt-<a>/   ciphertext chunks, as anchored
     <state>/studies/<study>/rounds/<round>/upload-begun   from here on nothing of this round is encrypted again
+    <state>/studies/<study>/rounds/<round>/held-<owner>/  a witnessed hospital's ciphertext chunks
+    <state>/studies/<study>/rounds/<round>/sum-<publication>/  a published sum's chunks
+    <state>/studies/<study>/rounds/<round>/unusable       why a verified sum gave no model; it isn't decrypted again
     <state>/studies/<study>/rounds/<round>/figures.json   times and bytes
     <state>/released/<study>/round-<round>.json           what the policy lets others see
 
@@ -114,10 +117,11 @@ class RoundJournal:
         return path.read_text() if path.exists() else None
 
     def forget_update(self) -> None:
-        """Remove update and ciphertexts of a decided round; what it cost stays."""
+        """Remove update and ciphertexts, witnessed ones too, of a decided round; what it cost stays."""
         (self.directory / "update.npy").unlink(missing_ok=True)
-        for chunk in self.directory.glob("attempt-*/chunk-*.bin"):
-            chunk.unlink()
+        for vectors in ("attempt-*", "held-*", "sum-*"):
+            for chunk in self.directory.glob(f"{vectors}/chunk-*.bin"):
+                chunk.unlink()
 
     # ---- ciphertexts
 
@@ -125,21 +129,40 @@ class RoundJournal:
         """Store an attempt's chunks in order, then a mark that they are complete; return how many there are."""
         if self.upload_begun():
             raise JournalError(f"{self.directory.name}: an upload has begun; this update is never encrypted again")
-        count = 0
-        for count, chunk in enumerate(chunks, start=1):
-            write_durably(self._attempt(attempt) / f"chunk-{count - 1:08d}.bin", chunk)
-        write_durably(self._attempt(attempt) / "complete", str(count).encode())
-        return count
+        return _save_vector(self._attempt(attempt), chunks)
 
     def chunk_paths(self, attempt: int) -> list[Path] | None:
         """Return the files of a complete attempt in tree order, or None."""
-        if not (self._attempt(attempt) / "complete").exists():
-            return None
-        return sorted(self._attempt(attempt).glob("chunk-*.bin"))
+        return _vector_paths(self._attempt(attempt))
 
     def chunks(self, attempt: int) -> Iterator[bytes]:
         """Read a complete attempt's chunks one by one."""
         return (path.read_bytes() for path in self.chunk_paths(attempt) or [])
+
+    def save_held(self, owner: str, chunks: Iterable[bytes]) -> None:
+        """Store a witnessed vector's chunks in order."""
+        _save_vector(self.directory / f"held-{owner}", chunks)
+
+    def held(self, owner: str) -> list[Path] | None:
+        """Return the files of a complete witnessed vector in tree order, or None."""
+        return _vector_paths(self.directory / f"held-{owner}")
+
+    def save_sum(self, publication: int, chunks: Iterable[bytes]) -> None:
+        """Store a published sum's chunks in order."""
+        _save_vector(self.directory / f"sum-{publication}", chunks)
+
+    def sum(self, publication: int) -> list[Path] | None:
+        """Return the files of a complete published sum in tree order, or None."""
+        return _vector_paths(self.directory / f"sum-{publication}")
+
+    def mark_unusable(self, reason: str) -> None:
+        """Note that the verified sum gave no model, so that it isn't decrypted again."""
+        write_durably(self.directory / "unusable", reason.encode())
+
+    def unusable(self) -> str | None:
+        """Return why the verified sum gave no model, or None."""
+        path = self.directory / "unusable"
+        return path.read_text() if path.exists() else None
 
     def begin_upload(self, participants: tuple[str, ...], base: str) -> None:
         """Note durably, before the first byte leaves, over which set and base model this update is uploaded."""
@@ -166,6 +189,23 @@ class RoundJournal:
 
     def _attempt(self, attempt: int) -> Path:
         return self.directory / f"attempt-{attempt}"
+
+
+def _save_vector(directory: Path, chunks: Iterable[bytes]) -> int:
+    count = 0
+    for count, chunk in enumerate(chunks, start=1):
+        write_durably(directory / f"chunk-{count - 1:08d}.bin", chunk)
+    write_durably(directory / "complete", str(count).encode())
+    return count
+
+
+def _vector_paths(directory: Path) -> list[Path] | None:
+    """Return a vector's files, or None before all of them are there and once they were removed."""
+    mark = directory / "complete"
+    if not mark.exists():
+        return None
+    paths = sorted(directory.glob("chunk-*.bin"))
+    return paths if len(paths) == int(mark.read_text()) else None
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

@@ -8,16 +8,17 @@ import time
 import numpy as np
 
 from consilium_client.encryption import UpdateCipher
-from consilium_client.errors import JournalError
+from consilium_client.errors import JournalError, PackingError, QuantisationError, UnusableSumError
 from consilium_client.journal import Parameters
 from consilium_client.key_epochs import unwrap
 from consilium_client.packing import unpack
 from consilium_client.quantise import dequantise_sum
 from consilium_client.site import Site
-from consilium_proto.chunk_tree import VectorContext
+from consilium_client.vectors import published_sum
 from consilium_proto.records import Round, RoundPhase, RoundView, StudyTerms, StudyView
 
 WRAPPING_KEY = "wrapping-key"
+SUM_PATIENCE_SECONDS = 5.0
 
 
 def largest_cap(terms: StudyTerms) -> int:
@@ -57,26 +58,39 @@ async def epoch_cipher(site: Site, state: Round) -> UpdateCipher:
 
 
 async def derive_model(site: Site, view: RoundView) -> str:
-    """Fetch and decrypt a round's sum, apply it to the round's base model, store the model and return its digest."""
+    """Decrypt a verified round's sum, apply it to the round's base model, store the model and return its digest.
+
+    Only in VERIFIED, and in a round that ended FINAL after it: a sum that is decrypted unverified makes its hospital
+    an oracle for the secret key (`test_nobody_decrypts_a_crafted_ciphertext`).
+
+    Raises:
+        UnusableSumError: the sum gives no model; it is noted and not decrypted again.
+        JournalError: the base model isn't here, or the sum isn't verified.
+    """
     state = view.round
+    if state.phase not in (RoundPhase.VERIFIED, RoundPhase.FINAL):
+        raise JournalError(f"round {state.round} is {state.phase}: an unverified sum is never decrypted")
     journal = site.journal.round(state.round)
     base = site.journal.load_model(state.base)
     if base is None:
         raise JournalError(f"round {state.round}: its base model {state.base} isn't here")
-    published = next(entry for entry in view.publications if entry.aggregator == state.publisher)
-    context = VectorContext(
-        site.channel, state.study, state.epoch, state.round, state.attempt, published.aggregator, "sum"
-    )
-    fetched = await site.aggregators.fetch_sum(context, published.publication.root, published.publication.chunks)
+    if (reason := journal.unusable()) is not None:
+        raise UnusableSumError(reason)
+    vector = await published_sum(site, view, patience=SUM_PATIENCE_SECONDS)
     started = time.monotonic()
     cipher = await epoch_cipher(site, state)
-    slots = await asyncio.to_thread(cipher.decrypt, fetched.chunks)
-    sums = unpack(slots, site.parameter_set, site.terms.parameters)
-    bound = site.terms.update_bound_micro / 1e6
-    summed = dequantise_sum(sums, len(state.participants), bound, site.parameter_set)
+    slots = await asyncio.to_thread(cipher.decrypt, iter(vector))
+    try:
+        sums = unpack(slots, site.parameter_set, site.terms.parameters)
+        bound = site.terms.update_bound_micro / 1e6
+        summed = dequantise_sum(sums, len(state.participants), bound, site.parameter_set)
+    except (PackingError, QuantisationError) as error:
+        reason = f"round {state.round}: {error}"
+        journal.mark_unusable(reason)
+        raise UnusableSumError(reason) from None
     samples = [entry.join.samples for entry in view.joins if entry.hospital in state.participants]
     digest = site.journal.save_model(next_model(base, summed, samples, site.terms))
-    journal.note(bytes_down=fetched.bytes_received, decryption_seconds=time.monotonic() - started)
+    journal.note(decryption_seconds=time.monotonic() - started)
     return digest
 
 

@@ -1,4 +1,4 @@
-"""A hospital's part in a round: join, anchor, upload, attest.
+"""A hospital's part in a round: join, anchor, upload, attest; `verification` has what lies between the last two.
 
 The way of a value: rows → weighted update → integers → masked integers → ciphertext chunks → root on the ledger →
 store, and back: summed chunks → integers → next model → attested digest. What a step needs lies on disk before the
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
 
 from consilium_client.errors import ClientError, PolicyRefusalError, PrivacyError, TrainingError
 from consilium_client.journal import Parameters, QuantisedUpdate, RoundJournal
@@ -19,25 +18,19 @@ from consilium_client.models import derive_model, epoch_cipher
 from consilium_client.packing import pack
 from consilium_client.policy import check_budget, check_cohort
 from consilium_client.quantise import quantise
+from consilium_client.recording import recorded
 from consilium_client.site import Site
 from consilium_client.training_site import TrainedUpdate
-from consilium_peers.gateway import SubmitResult
+from consilium_client.vectors import own_vector, vector_context
+from consilium_client.verification import chain_value_for
 from consilium_proto import canonical
-from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
+from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView
 
 log = logging.getLogger("consilium.agent")
 
-
-def update_context(site: Site, state: Round, hospital: str) -> VectorContext:
-    """Return what a hospital's update of this round and attempt is bound to."""
-    return VectorContext(site.channel, state.study, state.epoch, state.round, state.attempt, hospital, "update")
-
-
-async def recorded(journal: RoundJournal, function: str, submission: Awaitable[SubmitResult]) -> None:
-    """Wait for a transaction's commit and note its id and latency in the round's figures."""
-    result = await submission
-    journal.note(transactions=[{"function": function, "tx_id": result.tx_id, "seconds": result.latency}])
+# An aggregator that can't be reached is tried again by the next duty; witnessing others doesn't wait for it.
+UPLOAD_PATIENCE_SECONDS = 3.0
 
 
 async def join(site: Site, view: RoundView) -> None:
@@ -52,7 +45,13 @@ async def join(site: Site, view: RoundView) -> None:
     if projected is not None:
         check_budget(site.rule, projected)
     mask_key = site.keystore.x25519(mask_key_name(state)).public_key().public_bytes_raw().hex()
-    message = Join(study=state.study, round=state.round, samples=site.training.samples, mask_key=mask_key)
+    message = Join(
+        study=state.study,
+        round=state.round,
+        samples=site.training.samples,
+        mask_key=mask_key,
+        chain_end=chain_value_for(site, state, 0),
+    )
     journal = site.journal.round(state.round)
     journal.note(joined_at=time.time())
     await recorded(journal, "Join", site.federation.join(message))
@@ -77,7 +76,7 @@ async def anchor(site: Site, view: RoundView) -> None:
     update, entry = await _trained(site, state, journal)
     if journal.chunk_paths(state.attempt) is None:
         await _encrypt(site, view, journal, update)
-    context = update_context(site, state, site.hospital)
+    context = vector_context(site, state, site.hospital)
     digests = [chunk_digest(chunk) for chunk in journal.chunks(state.attempt)]
     message = Anchor(
         study=state.study,
@@ -162,24 +161,31 @@ async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: Q
         if entry.hospital in state.participants and entry.hospital != site.hospital
     }
     own = site.keystore.x25519(mask_key_name(state))
-    masked = mask_slots(slots, own, site.hospital, peers, update_context(site, state, site.hospital))
+    masked = mask_slots(slots, own, site.hospital, peers, vector_context(site, state, site.hospital))
     cipher = await epoch_cipher(site, state)
     await asyncio.to_thread(journal.save_chunks, state.attempt, cipher.encrypt(masked))
     journal.note(encryption_seconds=time.monotonic() - started)
     log.info("encrypted", extra={"study": state.study, "round": state.round, "attempt": state.attempt})
 
 
-async def upload(site: Site, view: RoundView) -> None:
-    """Send the anchored chunks to an aggregator; what it holds already isn't sent again."""
+async def upload(site: Site, view: RoundView, barred: frozenset[str] = frozenset()) -> None:
+    """Send the anchored chunks to an aggregator; what it holds already isn't sent again.
+
+    Aggregators whose sum the round has rejected, and those in `barred`, are passed over.
+    """
     state = view.round
     journal = site.journal.round(state.round)
-    paths = journal.chunk_paths(state.attempt)
-    if paths is None:
-        raise PolicyRefusalError(f"round {state.round}: the anchored ciphertexts are gone from {journal.directory}")
+    vector = own_vector(site, state)
     if journal.upload_begun() is None:
         journal.begin_upload(state.participants, state.base)
     started = time.monotonic()
-    report = await site.aggregators.upload(update_context(site, state, site.hospital), paths)
+    report = await site.aggregators.upload(
+        vector.context,
+        list(vector.paths),
+        passing_over={*state.rejected, *barred},
+        spread=site.terms.deadlines.anchored / 3,
+        patience=UPLOAD_PATIENCE_SECONDS,
+    )
     figures = journal.figures()
     journal.note(
         upload_seconds=figures.get("upload_seconds", 0.0) + time.monotonic() - started,
@@ -189,7 +195,11 @@ async def upload(site: Site, view: RoundView) -> None:
 
 
 async def attest(site: Site, view: RoundView) -> None:
-    """Derive the round's model from the published sum and attest its digest."""
+    """Derive the round's model from the verified sum and attest its digest.
+
+    Raises:
+        UnusableSumError: the sum gives no model; the hospital attests nothing.
+    """
     state = view.round
     journal = site.journal.round(state.round)
     journal.note(aggregation_seconds=max(0.0, time.time() - journal.figures().get("uploaded_at", time.time())))

@@ -19,7 +19,7 @@ from aggregator_world import (
 from ledger_double import AGGREGATOR, LedgerDouble
 
 from consilium_client import upload as upload_module
-from consilium_client.errors import AggregatorUnavailableError, SumMismatchError, SumWithheldError
+from consilium_client.errors import AggregatorUnavailableError, VectorMismatchError, VectorWithheldError
 from consilium_client.upload import AggregatorClient, FetchedSum
 from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.generated import aggregator_pb2 as messages
@@ -108,7 +108,7 @@ async def test_a_sum_that_isnt_the_published_one_is_refused(
     server = Lying()
     lie(server)
     async with fetching(certificates, server) as fetch:
-        with pytest.raises(SumMismatchError, match=AGGREGATOR):
+        with pytest.raises(VectorMismatchError, match=AGGREGATOR):
             await fetch()
 
 
@@ -116,7 +116,7 @@ async def test_a_sum_that_comes_only_in_part_is_withheld(certificates: Certifica
     server = Lying()
     server.limit = 2
     async with fetching(certificates, server) as fetch:
-        with pytest.raises(SumWithheldError, match="only a part"):
+        with pytest.raises(VectorWithheldError, match="only a part"):
             await fetch()
 
 
@@ -132,10 +132,10 @@ async def test_waiting_for_a_sum_ends(world: World) -> None:
     world.start_round()
     async with world.aggregator(), world.client(ALPHA) as client:
         async with asyncio.timeout(5):
-            with pytest.raises(SumWithheldError, match="NOT_FOUND"):
+            with pytest.raises(VectorWithheldError, match="NOT_FOUND"):
                 await client.fetch_sum(SUM, ROOT, CHUNKS, patience=0.5)
         other = context("OtherMSP", label="sum")
-        with pytest.raises(SumWithheldError, match="no aggregator of OtherMSP"):
+        with pytest.raises(VectorWithheldError, match="no aggregator of OtherMSP"):
             await client.fetch_sum(other, ROOT, CHUNKS)
 
 

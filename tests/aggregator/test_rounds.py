@@ -28,7 +28,7 @@ from ledger_double import AGGREGATOR
 from consilium_aggregator.holdings import holdings
 from consilium_aggregator.store.folder import look_into
 from consilium_aggregator.summation import add_chunks
-from consilium_client.errors import RoundOverError, SumWithheldError
+from consilium_client.errors import RoundOverError, VectorWithheldError
 from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.records import EventName, RoundPhase
 
@@ -163,7 +163,7 @@ async def test_only_the_newest_final_sums_are_kept_when_told_so(world: World) ->
         await until(lambda: [held.round for held in holdings(look_into(world.store))] == [2])
         async with world.client(ALPHA) as client:
             await client.fetch_sum(context(AGGREGATOR, 2, label="sum"), publication.root, CHUNKS)
-            with pytest.raises(SumWithheldError):
+            with pytest.raises(VectorWithheldError):
                 await client.fetch_sum(context(AGGREGATOR, label="sum"), publication.root, CHUNKS, patience=0.5)
 
 
