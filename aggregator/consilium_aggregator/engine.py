@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 
 from consilium_aggregator.errors import AggregatorError
 from consilium_aggregator.ledger import EventStream, Ledger
-from consilium_aggregator.open_rounds import OpenRounds
+from consilium_aggregator.open_rounds import IN_PROGRESS, OpenRounds
 from consilium_aggregator.retention import Retention
 from consilium_aggregator.round_sum import RoundSum
 from consilium_peers.checkpoint import FileCheckpoint
@@ -22,7 +22,7 @@ from consilium_peers.errors import PeersError
 from consilium_peers.events import ChaincodeEvent
 from consilium_proto import canonical
 from consilium_proto.errors import WireError
-from consilium_proto.records import EventName, FederationEvent, Round, RoundPhase, RoundView
+from consilium_proto.records import EventName, FederationEvent, Round, RoundView
 
 log = logging.getLogger("consilium.aggregator.engine")
 
@@ -35,7 +35,9 @@ CHECKPOINT_SECONDS = 1.0
 
 _MOVES = {
     EventName.UPDATES_ANCHORED.value,
+    EventName.UPDATE_HELD.value,
     EventName.SUM_AGGREGATED.value,
+    EventName.SUM_REJECTED.value,
     EventName.ROUND_FINAL.value,
     EventName.ROUND_EXPIRED.value,
     EventName.ROUND_VOID.value,
@@ -65,7 +67,7 @@ class Engine:
         self._executor = executor
         self._due: set[str] = set()
         self._wake = asyncio.Event()
-        self._sums: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._sums: dict[tuple[str, int], tuple[RoundSum, asyncio.Task[None]]] = {}
         self._settled: set[tuple[str, int]] = set()
 
     async def run(self) -> None:
@@ -77,7 +79,7 @@ class Engine:
                 await self._look_at_due()
                 await self._wait()
         finally:
-            tasks = [listener, *self._sums.values()]
+            tasks = [listener, *(task for _, task in self._sums.values())]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,7 +136,8 @@ class Engine:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._wake.wait()
         except TimeoutError:
             self._due.update(study for study, _ in self._sums)
         self._wake.clear()
@@ -150,14 +153,10 @@ class Engine:
         state = view.round
         if state.phase.decided:
             await self._settle(state)
-        elif self._wants_sum(state) and (state.study, state.round) not in self._sums:
+        elif (running := self._sums.get((state.study, state.round))) is not None:
+            running[0].wake()
+        elif state.phase in IN_PROGRESS and self._organization not in state.rejected:
             await self._start(view)
-
-    def _wants_sum(self, state: Round) -> bool:
-        """In AGGREGATED only a sum of ours matters: hospitals may still have to fetch it."""
-        if state.phase is RoundPhase.AGGREGATED:
-            return state.publisher == self._organization
-        return state.phase is RoundPhase.ANCHORED
 
     async def _start(self, view: RoundView) -> None:
         key = (view.round.study, view.round.round)
@@ -171,8 +170,9 @@ class Engine:
                 "held": session.progress(),
             },
         )
-        task = asyncio.create_task(RoundSum(session, self._ledger, self._organization, self._executor).run())
-        self._sums[key] = task
+        sum_ = RoundSum(session, self._ledger, self._organization, self._executor)
+        task = asyncio.create_task(sum_.run())
+        self._sums[key] = (sum_, task)
         task.add_done_callback(lambda done: self._ended(key, done))
 
     def _ended(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
@@ -185,10 +185,11 @@ class Engine:
     async def _settle(self, decided: Round) -> None:
         key = (decided.study, decided.round)
         self._rounds.close(*key)
-        task = self._sums.pop(key, None)
-        if task is not None:
-            await asyncio.wait([task], timeout=RETRY_SECONDS)
-            task.cancel()
+        running = self._sums.pop(key, None)
+        if running is not None:
+            running[0].wake()
+            await asyncio.wait([running[1]], timeout=RETRY_SECONDS)
+            running[1].cancel()
         await asyncio.to_thread(self._retention.settle, decided)
         self._settled.add(key)
         log.info("round decided", extra={"study": key[0], "round": key[1], "phase": decided.phase.value})

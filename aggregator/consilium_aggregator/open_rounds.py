@@ -13,7 +13,15 @@ from consilium_peers.errors import GatewayError, PeersError
 from consilium_proto.records import RoundPhase, RoundView, StudyTerms
 from consilium_proto.refusals import RefusalCode
 
-_UPLOADING = (RoundPhase.ANCHORED, RoundPhase.AGGREGATED)
+# From the last anchor to the decision: a rejected sum takes the round back to where uploads matter.
+IN_PROGRESS = (
+    RoundPhase.ANCHORED,
+    RoundPhase.AGGREGATED,
+    RoundPhase.CHALLENGED,
+    RoundPhase.LISTING,
+    RoundPhase.PROVING,
+    RoundPhase.VERIFIED,
+)
 
 
 class OpenRounds:
@@ -47,7 +55,7 @@ class OpenRounds:
         state = view.round
         if state.phase.decided:
             raise RoundOverError(f"round {state.round} of {state.study} is decided ({state.phase})")
-        if state.phase not in _UPLOADING:
+        if state.phase not in IN_PROGRESS:
             raise TooEarlyError(
                 f"round {state.round} of {state.study} is {state.phase}: uploads begin when every anchor is there"
             )

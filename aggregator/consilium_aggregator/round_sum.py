@@ -27,6 +27,7 @@ BATCH_POSITIONS = 16
 STORE_RETRY_SECONDS = 1.0
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 5.0
 
 Lost = list[tuple[str, int]]
 
@@ -39,6 +40,7 @@ class RoundSum:
         self._ledger = ledger
         self._organization = organization
         self._executor = executor
+        self._woken = asyncio.Event()
         state = session.state
         self._place = {"study": state.study, "round": state.round, "attempt": state.attempt}
 
@@ -55,6 +57,10 @@ class RoundSum:
             return
         log.info("sum complete", extra={**self._place, "chunks": session.chunks})
         await self._publish()
+
+    def wake(self) -> None:
+        """Look at the ledger again: something there may let the sum be published."""
+        self._woken.set()
 
     async def _add(self, positions: list[int]) -> None:
         session = self._session
@@ -83,12 +89,16 @@ class RoundSum:
                 lost += gone
                 continue
             try:
-                sums[position] = add_chunks(session.parameter_set, session.state.epoch, chunks)
+                sums[position] = self._add_chunks(position, chunks)
             except SummationError as error:
                 raise SummationError(f"position {position}, hospitals in the order of participants: {error}") from None
         digests = dict(zip(sums, content.put(session.sums, list(sums.values())), strict=True))
         session.store.manifests.record(session.sum_name, digests)
         return digests, lost
+
+    def _add_chunks(self, position: int, chunks: Sequence[bytes]) -> bytes:  # noqa: ARG002 - a liar's would need it
+        session = self._session
+        return add_chunks(session.parameter_set, session.state.epoch, chunks)
 
     def _read(self, position: int) -> tuple[list[bytes], Lost]:
         session = self._session
@@ -110,28 +120,48 @@ class RoundSum:
         )
         wait = FIRST_RETRY_SECONDS
         while not session.closed:
+            self._woken.clear()
             try:
                 if await self._published(publication):
                     return
             except PeersError as error:
                 refused = isinstance(error, GatewayError) and error.refusal is RefusalCode.FORBIDDEN
                 (log.error if refused else log.warning)("not published", extra={**self._place, "detail": str(error)})
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LAST_RETRY_SECONDS)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LAST_RETRY_SECONDS)
+            else:
+                await self._until_woken()
+
+    async def _until_woken(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            return
 
     async def _published(self, publication: Publication) -> bool:
-        """Publish unless that is done or no longer possible; tells whether nothing is left to do."""
+        """Publish if the ledger is ready for it; tells whether nothing is left to do."""
         view = await self._ledger.read_round(publication.study, publication.round)
+        state = view.round
         earlier = own_publication(view, self._organization)
         if earlier is not None:
             if earlier != publication:
                 log.error("the ledger holds another root of ours", extra={**self._place, "root": earlier.root})
             return True
-        if view.round.phase is not RoundPhase.ANCHORED:
+        if state.phase.decided:
             return True
+        if not self._wanted(view):
+            return False
         await self._ledger.publish(publication)
         log.info("sum published", extra={**self._place, "root": publication.root})
         return True
+
+    def _wanted(self, view: RoundView) -> bool:
+        """Tell whether every vector is held by its witnesses, and no other aggregator's sum waits to be checked."""
+        state = view.round
+        waiting = {entry.aggregator for entry in view.publications} - set(state.rejected)
+        vectors = len(state.participants) * self._session.max_colluding
+        return state.phase is RoundPhase.ANCHORED and not waiting and len(view.held) == vectors
 
 
 def own_publication(view: RoundView, organization: str) -> Publication | None:

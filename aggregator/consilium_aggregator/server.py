@@ -22,6 +22,7 @@ from consilium_aggregator.published import PublishedSums
 from consilium_aggregator.retention import Retention
 from consilium_aggregator.service import AggregatorService
 from consilium_aggregator.store.folder import StoreFolder, open_store
+from consilium_aggregator.witnessed import WitnessedUpdates
 from consilium_peers.checkpoint import FileCheckpoint
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -111,7 +112,7 @@ async def _start_server(
 ) -> tuple[grpc.aio.Server, str]:
     profile = configuration.profile
     sums = PublishedSums(rounds, store, profile.channel, profile.organization)
-    service = AggregatorService(Callers.load(profile.organizations), rounds, sums)
+    service = AggregatorService(Callers.load(profile.organizations), rounds, sums, WitnessedUpdates(rounds, store))
     server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
     aggregator_pb2_grpc.add_AggregatorServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     try:

@@ -2,10 +2,10 @@
 
 Answers other than OK, by gRPC status:
     UNAUTHENTICATED      a certificate that no organisation vouches for
-    PERMISSION_DENIED    somebody else's vector, or a study that the caller doesn't take part in
+    PERMISSION_DENIED    a vector that the caller neither owns nor witnesses, or a study that it doesn't take part in
     INVALID_ARGUMENT     a manifest or chunk that isn't what the ledger or the manifest says: never to be repeated
     NOT_FOUND            a round, sum or position that isn't there
-    FAILED_PRECONDITION  too early: before ANCHORED, or a chunk before its manifest; try again
+    FAILED_PRECONDITION  too early: before ANCHORED, a chunk before its manifest, a vector that isn't whole; try again
     ABORTED              too late: the round is decided
     RESOURCE_EXHAUSTED   the store takes nothing more
     UNAVAILABLE          the ledger doesn't answer this aggregator at the moment
@@ -35,6 +35,7 @@ from consilium_aggregator.errors import (
 from consilium_aggregator.open_rounds import OpenRounds
 from consilium_aggregator.published import PublishedSums
 from consilium_aggregator.store.manifests import VectorName
+from consilium_aggregator.witnessed import WitnessedUpdates
 from consilium_proto import canonical
 from consilium_proto.errors import WireError
 from consilium_proto.generated import aggregator_pb2 as messages
@@ -65,10 +66,10 @@ _STATUS: dict[type[AggregatorError], grpc.StatusCode] = {
 class AggregatorService(aggregator_pb2_grpc.AggregatorServicer):
     """Implements proto/consilium/v1/aggregator.proto."""
 
-    def __init__(self, callers: Callers, rounds: OpenRounds, sums: PublishedSums) -> None:
+    def __init__(self, callers: Callers, rounds: OpenRounds, sums: PublishedSums, updates: WitnessedUpdates) -> None:
         self._callers = callers
         self._rounds = rounds
-        self._sums = sums
+        self._served: dict[str, PublishedSums | WitnessedUpdates] = {"sum": sums, "update": updates}
 
     async def AnnounceManifest(self, request: messages.Manifest, context: Any) -> messages.MissingChunks:  # noqa: N802
         """Take a manifest whose root the ledger holds; answer which of its chunks aren't here."""
@@ -98,10 +99,11 @@ class AggregatorService(aggregator_pb2_grpc.AggregatorServicer):
         return await self._answered(context, answer)
 
     async def FetchManifest(self, request: messages.VectorReference, context: Any) -> messages.Manifest:  # noqa: N802
-        """Answer with the manifest of a sum that this aggregator has published."""
+        """Answer with the manifest of a sum that this aggregator has published, or of a vector that is witnessed."""
 
         async def answer(caller: str) -> messages.Manifest:
-            digests = await self._sums.manifest(caller, _sum_name(request))
+            name = _vector_name(request)
+            digests = await self._served[name.label].manifest(caller, name)
             return messages.Manifest(vector=request, digests=[digests[n] for n in range(len(digests))])
 
         return await self._answered(context, answer)
@@ -109,17 +111,17 @@ class AggregatorService(aggregator_pb2_grpc.AggregatorServicer):
     async def FetchChunks(  # noqa: N802
         self, request: messages.ChunkRequest, context: Any
     ) -> AsyncIterator[messages.Chunk]:
-        """Answer with chunks of a sum that this aggregator has published, in the order that was asked for."""
-        name = _sum_name(request.vector)
+        """Answer with chunks of a vector, in the order that was asked for; who gets which is as for its manifest."""
 
-        async def manifest(caller: str) -> Any:
-            return await self._sums.manifest(caller, _sum_name(request.vector))
+        async def manifest(caller: str) -> tuple[VectorName, Any]:
+            name = _vector_name(request.vector)
+            return name, await self._served[name.label].manifest(caller, name)
 
-        digests = await self._answered(context, manifest)
+        name, digests = await self._answered(context, manifest)
         for position in request.positions:
 
             async def chunk(_: str, position: int = position) -> bytes:
-                return await self._sums.chunk(name, digests, position)
+                return await self._served[name.label].chunk(name, digests, position)
 
             content = await self._answered(context, chunk)
             yield messages.Chunk(vector=request.vector, position=position, content=content)
@@ -162,13 +164,18 @@ async def _batches(chunks: AsyncIterator[messages.Chunk]) -> AsyncIterator[list[
 
 def _own(caller: str, vector: messages.VectorReference) -> messages.VectorReference:
     _check(vector)
+    if vector.label != "update":
+        raise RefusedContentError(f"a vector of kind {vector.label!r} can't be uploaded; only updates are")
     if vector.owner != caller:
         raise ForbiddenError(f"{caller} can't upload a vector of {vector.owner or 'nobody'}; only its own")
     return vector
 
 
-def _sum_name(vector: messages.VectorReference) -> VectorName:
-    return VectorName(vector.study, vector.round, vector.attempt, vector.owner, "sum")
+def _vector_name(vector: messages.VectorReference) -> VectorName:
+    _check(vector)
+    if vector.label not in ("sum", "update"):
+        raise RefusedContentError(f"there are no vectors of kind {vector.label!r}; ask for a sum or an update")
+    return VectorName(vector.study, vector.round, vector.attempt, vector.owner, vector.label)
 
 
 def _check(vector: messages.VectorReference) -> None:

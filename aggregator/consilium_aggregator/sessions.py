@@ -12,7 +12,13 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from consilium_aggregator.errors import ForbiddenError, RefusedContentError, RoundOverError, TooEarlyError
+from consilium_aggregator.errors import (
+    ForbiddenError,
+    RefusedContentError,
+    RoundOverError,
+    TooEarlyError,
+    UnknownVectorError,
+)
 from consilium_aggregator.store.content import Area, Kind
 from consilium_aggregator.store.folder import StoreFolder
 from consilium_aggregator.store.manifests import Digests, VectorName
@@ -21,6 +27,7 @@ from consilium_proto.chunks import decode_update, update_chunk_size
 from consilium_proto.errors import ChunkError, WireError
 from consilium_proto.parameter_sets import parameter_set
 from consilium_proto.records import Anchor, RoundView, StudyTerms
+from consilium_proto.witnesses import witnesses_of
 
 
 class RoundSession:
@@ -34,6 +41,7 @@ class RoundSession:
         self.chunks = self.parameter_set.chunk_count(terms.parameters)
         self.updates = Area(self.state.study, self.state.round, Kind.UPDATES)
         self.sums = Area(self.state.study, self.state.round, Kind.SUMS)
+        self.max_colluding = terms.max_colluding
         self.sum_name = VectorName(self.state.study, self.state.round, self.state.attempt, organization, "sum")
         self.sum_digests = Digests.absent(self.chunks)
         self.closed = False
@@ -121,6 +129,28 @@ class RoundSession:
     async def _keep(self, hospital: str, manifest: Digests, chunks: dict[int, bytes]) -> None:
         await asyncio.to_thread(self._store_chunks, manifest, chunks)
         self._mark(hospital, chunks)
+
+    # ---- witnesses
+
+    def manifest_for(self, caller: str, owner: str, attempt: int) -> Digests:
+        """Return the manifest of a hospital's whole vector for its owner or one of its witnesses.
+
+        Nobody else gets it: every holder of a ciphertext is one more party whom a holder of the key could collude with.
+
+        Raises:
+            ForbiddenError: the caller is neither.
+            UnknownVectorError: the round has no such vector.
+            TooEarlyError: chunks of it are still missing here.
+        """
+        if owner not in self.participants or attempt != self.state.attempt:
+            raise UnknownVectorError(f"round {self.state.round} has no vector of {owner} in attempt {attempt}")
+        if caller not in (owner, *witnesses_of(self.participants, owner, self.max_colluding)):
+            raise ForbiddenError(f"{caller} doesn't witness the vector of {owner} in round {self.state.round}")
+        manifest = self._manifests.get(owner)
+        missing = self.chunks - sum(self._held[owner])
+        if manifest is None or missing:
+            raise TooEarlyError(f"{missing} of {self.chunks} chunks of {owner}'s vector aren't here yet")
+        return manifest
 
     def lost(self, hospital: str, position: int) -> None:
         """Note that a chunk is no longer in the store; the hospital's next announcement will be told so."""

@@ -46,6 +46,7 @@ _FIELDS = {
     "table",
 }
 _OPTIONAL = {"privacy"}
+_CHECKING_PHASES = ("challenged", "listing", "proving", "verified")
 _PRIVACY_FIELDS = ("noise_multiplier", "clip", "delta", "epsilon_budget")
 
 
@@ -59,10 +60,12 @@ class StudyFile:
     table: Schema
     seed: int
     held_out: float
+    # Drawn once, when the file is read: drawing it seeds torch, whose noise in another study's training would repeat.
+    first: Parameters
 
     def initial_parameters(self) -> Parameters:
         """Return the study's first model, float64[P]."""
-        return initial_parameters(self.task, self.table.width, self.seed)
+        return self.first.copy()
 
     def score(self, parameters: Parameters, table: Path) -> npt.NDArray[np.float64]:
         """Return a model's probability of the positive class for each row of a CSV file, float64[n]."""
@@ -92,7 +95,7 @@ def load_study_file(path: Path) -> StudyFile:
     held_out = float(_decimal(path, "held_out", document["held_out"]))
     if not 0 < held_out < 1:
         raise ConfigurationError(f"{path}: held_out is {held_out:g}; expected a proportion between 0 and 1")
-    return StudyFile(path, terms, task, table, seed, held_out)
+    return StudyFile(path, terms, task, table, seed, held_out, first)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _terms(path: Path, document: dict[str, Any], *, code: str, schema: str, firs
         "max_colluding": document["max_colluding"],
         "rounds": document["rounds"],
         "attempts": document["attempts"],
-        "deadlines": document["deadlines"],
+        "deadlines": _deadlines(document["deadlines"]),
         "clock_tolerance": document["clock_tolerance"],
         "code": code,
         "schema": schema,
@@ -138,6 +141,13 @@ def _terms(path: Path, document: dict[str, Any], *, code: str, schema: str, firs
         return canonical.decode(StudyTerms, canonical.encode(converted))
     except (msgspec.ValidationError, MalformedMessageError) as error:
         raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _deadlines(document: object) -> object:
+    """Fill in the phases in which hospitals check a sum: they last as long as AGGREGATED if nothing else is said."""
+    if not isinstance(document, dict) or "aggregated" not in document:
+        return document
+    return {**dict.fromkeys(_CHECKING_PHASES, document["aggregated"]), **document}
 
 
 def _privacy(path: Path, document: object) -> dict[str, int] | None:

@@ -12,7 +12,12 @@ import secrets
 import time
 
 from consilium_client.disputes import others_lists, to_list
-from consilium_client.errors import AggregatorRefusalError, AggregatorUnavailableError, ChallengeError
+from consilium_client.errors import (
+    AggregatorRefusalError,
+    AggregatorUnavailableError,
+    ChallengeError,
+    VectorWithheldError,
+)
 from consilium_client.recording import recorded
 from consilium_client.site import Site
 from consilium_client.vector_fingerprints import Kind, chunk_values
@@ -74,16 +79,25 @@ async def hold(site: Site, view: RoundView) -> None:
     """Fetch, check and confirm the vectors that this hospital witnesses; show what is malformed.
 
     Raises:
-        VectorWithheldError: the next one isn't at any aggregator yet.
+        VectorWithheldError: one of them isn't at any aggregator yet.
     """
-    state = view.round
     confirmed = {entry.owner for entry in view.held if entry.witness == site.hospital}
-    for owner in witnessed_by(state.participants, site.hospital, site.terms.max_colluding):
-        if owner in confirmed:
-            continue
-        vector = await witnessed_vector(site, view, owner, patience=WITNESS_PATIENCE_SECONDS)
-        if await _show_malformed(site, view, vector):
-            return
+    expected = witnessed_by(view.round.participants, site.hospital, site.terms.max_colluding)
+    absent: VectorWithheldError | None = None
+    for owner in expected:
+        if owner not in confirmed:
+            try:
+                await _hold(site, view, owner)
+            except VectorWithheldError as error:
+                absent = error  # the others don't wait for this one
+    if absent is not None:
+        raise absent
+
+
+async def _hold(site: Site, view: RoundView, owner: str) -> None:
+    state = view.round
+    vector = await witnessed_vector(site, view, owner, patience=WITNESS_PATIENCE_SECONDS)
+    if not await _show_malformed(site, view, vector):
         message = Held(study=state.study, round=state.round, attempt=state.attempt, owner=owner)
         await recorded(site.journal.round(state.round), "Hold", site.federation.hold(message))
 

@@ -119,7 +119,15 @@ def context(owner: str, number: int = 1, study: str = STUDY, label: str = "updat
 
 
 def reference(owner: str, number: int = 1, **changes: Any) -> messages.VectorReference:
-    fields = {"protocol": 1, "study": STUDY, "round": number, "attempt": 0, "owner": owner, **changes}
+    fields = {
+        "protocol": 1,
+        "study": STUDY,
+        "round": number,
+        "attempt": 0,
+        "owner": owner,
+        "label": "update",
+        **changes,
+    }
     return messages.VectorReference(**fields)
 
 
@@ -148,7 +156,7 @@ def terms(study: str = STUDY) -> StudyTerms:
         max_colluding=1,
         rounds=3,
         attempts=2,
-        deadlines=Deadlines(open=60, sealed=60, anchored=60, aggregated=60),
+        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 60)),
         clock_tolerance=5,
         code=DIGEST,
         schema=DIGEST,
@@ -177,11 +185,12 @@ class World:
         number: int = 1,
         study: str = STUDY,
         instead: dict[str, tuple[bytes, ...]] | None = None,
+        held: bool = True,
     ) -> None:
         """Put a round on the ledger whose anchors are those of the encrypted updates, or of others `instead`."""
         updates = {**encrypted_updates(), **(instead or {})}
         anchors = {name: anchor_of(name, updates[name], number, study) for name in HOSPITALS}
-        self.ledger.start_round(study, number, anchors, phase)
+        self.ledger.start_round(study, number, anchors, phase, held=held)
 
     @asynccontextmanager
     async def aggregator(self, **changes: Any) -> AsyncIterator[RunningAggregator]:

@@ -17,6 +17,7 @@ from consilium_proto.records import (
     AnchoredHospital,
     EventName,
     FederationEvent,
+    HeldVector,
     Publication,
     PublishedSum,
     Round,
@@ -33,7 +34,14 @@ from consilium_proto.records import (
 R = TypeVar("R", bound=canonical.Record)
 
 AGGREGATOR = "AggregatorMSP"
+OTHER = "StandbyMSP"
 DIGEST = "0" * 64
+
+
+def all_held(state: Round) -> tuple[HeldVector, ...]:
+    """Every vector is confirmed by the next hospital in the ring."""
+    names = state.participants
+    return tuple(HeldVector(owner=name, witness=names[(place + 1) % len(names)]) for place, name in enumerate(names))
 
 
 class LedgerDouble:
@@ -65,9 +73,11 @@ class LedgerDouble:
         view = self.round(publication.study, publication.round)
         if view.round.phase is not RoundPhase.ANCHORED:
             raise EndorseError("tx", "ABORTED", f"WRONG_PHASE: round is {view.round.phase}")
-        if view.publications:
+        if any(entry.aggregator == AGGREGATOR for entry in view.publications):
             raise EndorseError("tx", "ABORTED", "ALREADY_WRITTEN: published before")
-        sums = (PublishedSum(aggregator=AGGREGATOR, publication=publication),)
+        if len(view.held) < len(view.round.participants):
+            raise EndorseError("tx", "ABORTED", "NOT_YET: not all is held")
+        sums = (PublishedSum(aggregator=AGGREGATOR, publication=publication), *view.publications)
         self._write(f"{publication.study}.{publication.round}", replace(view, publications=sums))
 
     async def events(self) -> AsyncIterator[ChaincodeEvent]:
@@ -85,7 +95,10 @@ class LedgerDouble:
         )
         self._write(terms.study, StudyView(study=study, approvals=(), head=head, key_epoch=None))
 
-    def start_round(self, study: str, number: int, anchors: dict[str, Anchor], phase: RoundPhase) -> None:
+    def start_round(
+        self, study: str, number: int, anchors: dict[str, Anchor], phase: RoundPhase, *, held: bool = True
+    ) -> None:
+        """Put a round on the ledger; `held` says whether its witnesses have confirmed everything."""
         state = Round(
             study=study,
             round=number,
@@ -102,7 +115,15 @@ class LedgerDouble:
             deadline=2,
         )
         anchored = tuple(AnchoredHospital(hospital=name, anchor=anchor) for name, anchor in anchors.items())
-        view = RoundView(round=state, joins=(), anchors=anchored, publications=(), attestations=(), next_phase=None)
+        view = RoundView(
+            round=state,
+            joins=(),
+            anchors=anchored,
+            held=all_held(state) if held else (),
+            publications=(),
+            attestations=(),
+            next_phase=None,
+        )
         self._write(f"{study}.{number}", view)
         seen = self._read(StudyView, study)
         self._write(study, replace(seen, head=replace(seen.head, round=number, undecided=True)))
@@ -119,6 +140,25 @@ class LedgerDouble:
                 queue.put_nowait(
                     ChaincodeEvent(self._block, f"tx{self._block}", "federation", event.value, canonical.encode(about))
                 )
+
+    def confirm(self, study: str, number: int) -> None:
+        """Let all witnesses confirm what they hold."""
+        view = self.round(study, number)
+        self._write(f"{study}.{number}", replace(view, held=all_held(view.round)))
+        self.move(study, number, view.round.phase, EventName.UPDATE_HELD)
+
+    def publish_other(self, study: str, number: int, publication: Publication) -> None:
+        """Let another aggregator publish."""
+        view = self.round(study, number)
+        sums = (*view.publications, PublishedSum(aggregator=OTHER, publication=publication))
+        self._write(f"{study}.{number}", replace(view, publications=sums))
+
+    def reject(self, study: str, number: int, aggregator: str) -> None:
+        """Take a round back to ANCHORED because an aggregator's sum was wrong."""
+        view = self.round(study, number)
+        state = replace(view.round, rejected=(*view.round.rejected, aggregator))
+        self._write(f"{study}.{number}", replace(view, round=state))
+        self.move(study, number, RoundPhase.ANCHORED, EventName.SUM_REJECTED)
 
     def round(self, study: str, number: int) -> RoundView:
         return self._read(RoundView, f"{study}.{number}")

@@ -18,9 +18,8 @@ from aggregator_world import (
 )
 from ledger_double import AGGREGATOR, LedgerDouble
 
-from consilium_client import upload as upload_module
 from consilium_client.errors import AggregatorUnavailableError, VectorMismatchError, VectorWithheldError
-from consilium_client.upload import AggregatorClient, FetchedSum
+from consilium_client.upload import AggregatorClient, FetchedVector
 from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.generated import aggregator_pb2 as messages
 from consilium_proto.generated import aggregator_pb2_grpc
@@ -76,7 +75,7 @@ async def fetching(certificates: Certificates, servicer: Lying) -> AsyncIterator
 
 async def test_an_honest_sum_is_taken(certificates: Certificates) -> None:
     async with fetching(certificates, Lying()) as fetch:
-        fetched: FetchedSum = await fetch()
+        fetched: FetchedVector = await fetch()
     assert fetched.chunks == CONTENTS
     assert fetched.bytes_received > sum(map(len, CONTENTS))
 
@@ -172,16 +171,13 @@ async def test_files_are_sent_as_well_as_bytes(world: World, tmp_path: Path) -> 
     )
 
 
-async def test_the_next_aggregator_gets_what_the_first_sits_on(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_next_aggregator_gets_what_the_first_sits_on(world: World, tmp_path: Path) -> None:
     second = World(world.certificates, LedgerDouble(tmp_path / "ledger"), tmp_path / "second")
     world.start_round()
     async with world.aggregator(), second.aggregator(), world.client(ALPHA, second.address) as client:
         first = await client.upload(context(ALPHA), encrypted_updates()[ALPHA])
         again = await client.upload(context(ALPHA), encrypted_updates()[ALPHA])
         assert first.aggregators == again.aggregators == (second.address,)
-        monkeypatch.setattr(upload_module, "SPREAD_SECONDS", 0.0)
-        spread = await client.upload(context(ALPHA), encrypted_updates()[ALPHA])
+        spread = await client.upload(context(ALPHA), encrypted_updates()[ALPHA], spread=0.0)
     assert spread.aggregators == (second.address, world.address)
     assert spread.chunks_sent == CHUNKS

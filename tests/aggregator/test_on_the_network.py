@@ -101,7 +101,7 @@ def terms() -> StudyTerms:
         max_colluding=1,
         rounds=1,
         attempts=1,
-        deadlines=Deadlines(open=120, sealed=120, anchored=120, aggregated=120),
+        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 120)),
         clock_tolerance=60,
         code=MODEL,
         schema=MODEL,

@@ -100,20 +100,44 @@ async def test_a_member_outside_the_study_neither_uploads_nor_fetches(world: Wor
         async with world.stub(OUTSIDER) as stub:
             announced = messages.Manifest(vector=reference(OUTSIDER), digests=manifest(ALPHA).digests)
             assert (await refusal(stub.AnnounceManifest(announced)))[0] is Code.PERMISSION_DENIED
-            assert (await refusal(stub.FetchManifest(reference(AGGREGATOR))))[0] is Code.PERMISSION_DENIED
-            request = messages.ChunkRequest(vector=reference(AGGREGATOR), positions=[0])
-            assert (await refusal(anext(aiter(stub.FetchChunks(request)))))[0] is Code.PERMISSION_DENIED
+            for vector in (sum_of(AGGREGATOR), reference(ALPHA)):
+                assert (await refusal(stub.FetchManifest(vector)))[0] is Code.PERMISSION_DENIED
+                request = messages.ChunkRequest(vector=vector, positions=[0])
+                assert (await refusal(anext(aiter(stub.FetchChunks(request)))))[0] is Code.PERMISSION_DENIED
 
 
-async def test_nobody_fetches_a_hospitals_update_or_an_unpublished_sum(world: World) -> None:
+async def test_only_owner_and_witness_fetch_a_hospitals_update(world: World) -> None:
+    """Every holder of a ciphertext is one more party whom a holder of the key could collude with."""
     world.start_round()
     async with world.aggregator():
+        await world.upload_all()
+        for hospital, allowed in ((ALPHA, True), (BETA, True), (GAMMA, False)):
+            async with world.stub(hospital) as stub:
+                request = messages.ChunkRequest(vector=reference(ALPHA), positions=[1])
+                if allowed:
+                    assert (await stub.FetchManifest(reference(ALPHA))).digests == manifest(ALPHA).digests
+                    assert (await anext(aiter(stub.FetchChunks(request)))).content == encrypted_updates()[ALPHA][1]
+                else:
+                    code, said = await refusal(stub.FetchManifest(reference(ALPHA)))
+                    assert (code, "doesn't witness" in said) == (Code.PERMISSION_DENIED, True)
+                    assert (await refusal(anext(aiter(stub.FetchChunks(request)))))[0] is Code.PERMISSION_DENIED
+
+
+async def test_an_update_is_served_whole_and_a_sum_once_it_is_published(world: World) -> None:
+    world.start_round()
+    async with world.aggregator(), world.stub(BETA) as stub:
+        code, said = await refusal(stub.FetchManifest(reference(ALPHA)))
+        assert (code, f"{CHUNKS} of {CHUNKS} chunks" in said) == (Code.FAILED_PRECONDITION, True)
         await world.upload_all(ALPHA)
-        async with world.stub(BETA) as stub:
-            for owner in (ALPHA, AGGREGATOR):
-                assert (await refusal(stub.FetchManifest(reference(owner))))[0] is Code.NOT_FOUND
-                request = messages.ChunkRequest(vector=reference(owner), positions=[0])
-                assert (await refusal(anext(aiter(stub.FetchChunks(request)))))[0] is Code.NOT_FOUND
+        assert (await stub.FetchManifest(reference(ALPHA))).digests == manifest(ALPHA).digests
+        for vector in (sum_of(AGGREGATOR), reference(AGGREGATOR), reference(ALPHA, attempt=1), sum_of(ALPHA)):
+            assert (await refusal(stub.FetchManifest(vector)))[0] is Code.NOT_FOUND
+        odd = reference(ALPHA, label="noise")
+        assert (await refusal(stub.FetchManifest(odd)))[0] is Code.INVALID_ARGUMENT
+
+
+def sum_of(owner: str, **changes: Any) -> messages.VectorReference:
+    return reference(owner, **{"label": "sum", **changes})
 
 
 async def test_a_sum_has_the_attempt_of_its_publication(world: World) -> None:
@@ -122,8 +146,8 @@ async def test_a_sum_has_the_attempt_of_its_publication(world: World) -> None:
         await world.upload_all()
         await world.publication()
         async with world.stub(BETA) as stub:
-            assert len((await stub.FetchManifest(reference(AGGREGATOR))).digests) == CHUNKS
-            code, message = await refusal(stub.FetchManifest(reference(AGGREGATOR, attempt=1)))
+            assert len((await stub.FetchManifest(sum_of(AGGREGATOR))).digests) == CHUNKS
+            code, message = await refusal(stub.FetchManifest(sum_of(AGGREGATOR, attempt=1)))
     assert (code, "attempt 1 is published" in message) == (Code.NOT_FOUND, True)
 
 

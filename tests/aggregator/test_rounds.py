@@ -23,14 +23,14 @@ from aggregator_world import (
     terms,
     until,
 )
-from ledger_double import AGGREGATOR
+from ledger_double import AGGREGATOR, OTHER
 
 from consilium_aggregator.holdings import holdings
 from consilium_aggregator.store.folder import look_into
 from consilium_aggregator.summation import add_chunks
 from consilium_client.errors import RoundOverError, VectorWithheldError
 from consilium_proto.chunk_tree import chunk_digest, tree_root
-from consilium_proto.records import EventName, RoundPhase
+from consilium_proto.records import EventName, Publication, RoundPhase
 
 
 async def test_what_the_hospitals_get_is_the_sum_of_what_they_sent(world: World) -> None:
@@ -46,6 +46,30 @@ async def test_what_the_hospitals_get_is_the_sum_of_what_they_sent(world: World)
             total = sum(slots_of(name) for name in HOSPITALS)
             np.testing.assert_array_equal(cipher().decrypt(fetched.chunks), total)
             assert fetched.bytes_received > sum(map(len, expected))
+
+
+async def test_a_sum_is_published_when_everything_is_held_and_no_other_sum_is_being_checked(world: World) -> None:
+    world.start_round(held=False)
+    async with world.aggregator():
+        await world.upload_all()
+        await asyncio.sleep(0.5)
+        assert not world.ledger.round(STUDY, 1).publications
+        other = Publication(study=STUDY, round=1, attempt=0, root="ab" * 32, chunks=CHUNKS)
+        world.ledger.publish_other(STUDY, 1, other)
+        world.ledger.confirm(STUDY, 1)
+        await asyncio.sleep(0.5)
+        assert [entry.aggregator for entry in world.ledger.round(STUDY, 1).publications] == [OTHER]
+        world.ledger.reject(STUDY, 1, OTHER)
+        await until(lambda: len(world.ledger.round(STUDY, 1).publications) == 2)
+
+
+async def test_a_rejected_aggregator_publishes_nothing_more_in_the_round(world: World) -> None:
+    world.start_round()
+    world.ledger.reject(STUDY, 1, AGGREGATOR)
+    async with world.aggregator():
+        await world.upload_all()
+        await asyncio.sleep(0.5)
+        assert not world.ledger.round(STUDY, 1).publications
 
 
 async def test_the_published_root_binds_the_sum_to_the_aggregator(world: World) -> None:

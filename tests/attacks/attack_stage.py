@@ -146,7 +146,11 @@ def right_model(terms: StudyTerms, participants: tuple[str, ...]) -> str:
 
 @dataclass
 class Stage:
-    """One study with its parties; `liar` is the dishonest aggregator's way to the ledger. `ledgers` and `uploads` replace a dishonest hospital's ways to the outside."""
+    """One study with its parties.
+
+    `liar` is the dishonest aggregator's way to the ledger; `ledgers` and `uploads` replace a dishonest hospital's ways
+    to the outside.
+    """
 
     terms: StudyTerms
     parties: dict[str, Party]
@@ -249,9 +253,7 @@ def _rule(terms: StudyTerms) -> StudyRule:
     )
 
 
-def attack_terms(
-    seconds: int = PHASE_SECONDS, privacy: PrivacyTerms | None = None, **lengths: int
-) -> StudyTerms:
+def attack_terms(seconds: int = PHASE_SECONDS, privacy: PrivacyTerms | None = None, **lengths: int) -> StudyTerms:
     """Return a study of four hospitals of whom one may collude; each phase lasts `seconds` if not said otherwise."""
     phases = ("open", "sealed", "anchored", "aggregated", "challenged", "listing", "proving", "verified")
     return StudyTerms(

@@ -35,6 +35,7 @@ _COMPARED = 512
 _COMBINED = 7
 _MODULUS = np.uint64((1 << SET.plain_bits) - 1)
 
+
 def slots_of(hospital: str) -> Slots:
     """Return the packed integers of a hospital's update: what the colluders are after."""
     return pack(quantise(weighted_update(hospital), 1.0, SET), SET)

@@ -1,4 +1,4 @@
-"""An aggregator that lies, alone or with one hospital, on the real network: the sum stays right and the liar is named."""
+"""An aggregator that lies, alone or with one hospital, on the real network: the sum stays right, the liar is named."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ TERMS = StudyTerms(
     max_colluding=1,
     rounds=2,
     attempts=2,
-    deadlines=Deadlines(open=10, sealed=10, anchored=10, aggregated=10),
+    deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 10)),
     clock_tolerance=1,
     code=HASH,
     schema=HASH,

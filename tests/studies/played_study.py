@@ -151,7 +151,7 @@ async def played_study(network: Network, seconds: int, tolerance: int = 2) -> As
         max_colluding=1,
         rounds=2,
         attempts=2,
-        deadlines=Deadlines(open=seconds, sealed=seconds, anchored=seconds, aggregated=seconds),
+        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, seconds)),
         clock_tolerance=tolerance,
         code=MODEL,
         schema=MODEL,
