@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from consilium_network.network import Network
-from consilium_network.topology import PORTS_PER_ORGANIZATION, Topology, packaged_topology
+from consilium_network.topology import (
+    PORTS_PER_ORGANIZATION,
+    Organization,
+    OrganizationRole,
+    Topology,
+    packaged_topology,
+)
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "tests"
@@ -29,6 +36,18 @@ def on_free_ports(topology: Topology) -> Topology:
         if all(_is_free(port) for port in range(base, base + wanted)):
             return topology.with_ports_from(base)
     raise RuntimeError(f"no {wanted} free ports in a row between {PORT_RANGE.start} and {PORT_RANGE.stop}")
+
+
+def with_standby(topology: Topology) -> Topology:
+    """Add a second aggregator, which takes over when the first one's sum is rejected."""
+    last = max(each.first_port for each in topology.organizations)
+    standby = Organization(
+        name="standby",
+        msp_id="StandbyMSP",
+        role=OrganizationRole.AGGREGATOR,
+        first_port=last + PORTS_PER_ORGANIZATION,
+    )
+    return replace(topology, organizations=(*topology.organizations, standby))
 
 
 def _is_free(port: int) -> bool:
@@ -54,8 +73,8 @@ async def clear_remains() -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def network() -> AsyncIterator[Network]:
-    """Four hospitals, the regulator and the aggregator, with the federation contract; brought up once per run."""
-    made = await fresh_network("network", packaged_topology(4))
+    """Four hospitals, the regulator and two aggregators, with the federation contract; brought up once per run."""
+    made = await fresh_network("network", with_standby(packaged_topology(4)))
     await made.up()
     yield made
     await made.stop()

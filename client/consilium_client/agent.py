@@ -48,6 +48,8 @@ RING_SECONDS = 0.3
 ANNOUNCE_SECONDS = 5.0
 # After a failure that may pass: the peer restarts, an aggregator is replaced.
 RETRY_SECONDS = 1.0
+# The peer that was asked may be a block behind the one that refused.
+OVERTAKEN_SECONDS = 0.1
 
 # The ledger has moved on, or somebody else was faster: look again.
 _OVERTAKEN = {
@@ -105,6 +107,7 @@ class Agent:
         except PeersError as error:
             if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
                 log.info("overtaken", extra={"detail": str(error)})
+                await asyncio.sleep(OVERTAKEN_SECONDS)
                 return False
             log.warning("the ledger didn't answer; trying again", extra={"detail": str(error)})
             await asyncio.sleep(RETRY_SECONDS)

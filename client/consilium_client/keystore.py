@@ -42,10 +42,10 @@ def read_passphrase(file: Path | None) -> bytes:
 
 
 class Keystore:
-    """Sealed secrets in one folder. Opening it derives the sealing key once."""
+    """Sealed secrets in one folder, `directory`. Opening it derives the sealing key once."""
 
     def __init__(self, directory: Path, passphrase: bytes) -> None:
-        self._directory = directory
+        self.directory = directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         salt_file = directory / "salt"
         if not salt_file.exists():
@@ -87,4 +87,4 @@ class Keystore:
         return X25519PrivateKey.from_private_bytes(raw)
 
     def _path(self, name: str) -> Path:
-        return self._directory / f"{name}.sealed"
+        return self.directory / f"{name}.sealed"

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from aggregator_world import (
     ALPHA,
     BETA,
     CHUNKS,
+    GAMMA,
     HOSPITALS,
     OUTSIDER,
     SET,

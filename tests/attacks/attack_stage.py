@@ -208,6 +208,12 @@ class Stage:
                 agent.cancel()
             await asyncio.gather(*agents, return_exceptions=True)
 
+    async def open_next_epoch(self, number: int = 2, without: str = "") -> None:
+        """Open another key epoch, as any participant may, with or without one of the holders."""
+        keys = {name: key for name, key in wrapping_keys(self.parties).items() if name != without}
+        epoch, self.key_seed = new_epoch(self.name, number, keys)
+        await persistently(lambda: self.parties[COORDINATOR].client.open_key_epoch(epoch))
+
     def site(self, name: str) -> Site:
         """Return a hospital's site, made at the first call."""
         if name not in self.sites:
@@ -307,17 +313,21 @@ async def set_up(parties: dict[str, Party], liar: Federation, terms: StudyTerms,
     approving = [party for party in parties.values() if party.organization != CHEAT]
     await asyncio.gather(*(persistently(lambda p=p: p.admin.approve_study(terms.study, digest)) for p in approving))  # type: ignore[misc]
     await persistently(lambda: first.admin.activate_study(terms.study))
-    keys = {
-        name: party.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
-        for name, party in parties.items()
-    }
-    epoch, seed = new_epoch(terms.study, 1, keys)
+    epoch, seed = new_epoch(terms.study, 1, wrapping_keys(parties))
     await persistently(lambda: first.client.open_key_epoch(epoch))
     opening = Opening(study=terms.study, round=1, base=terms.initial_model, epoch=1)
     await persistently(lambda: first.client.open_round(opening))
     stage = Stage(terms, parties, folder, liar, key_seed=seed)
     await _level(stage)
     return stage
+
+
+def wrapping_keys(parties: dict[str, Party]) -> dict[str, str]:
+    """Return the public keys to which key epochs are wrapped, by hospital."""
+    return {
+        name: party.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
+        for name, party in parties.items()
+    }
 
 
 async def _level(stage: Stage) -> None:

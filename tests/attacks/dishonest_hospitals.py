@@ -17,7 +17,7 @@ from consilium_proto.refusals import RefusalCode
 
 Lie = Callable[[Federation, Any], Awaitable[SubmitResult]]
 # What a withheld write seems to have become: the agent goes on as after a commit, looks again, and finds it missing.
-_NOWHERE = SubmitResult(b"", "nowhere", 0, 0.0)
+_NOWHERE = SubmitResult(payload=b"", tx_id="nowhere", block=0, endorsers=(), latency=0.0)
 _LOOKS_AGAIN_SECONDS = 0.5
 
 

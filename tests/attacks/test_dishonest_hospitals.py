@@ -9,7 +9,7 @@ import pytest
 from attack_stage import CHEAT, SET, Stage, attack_terms, persistently
 from conftest import SetUp
 from dishonest_aggregators import Trick
-from dishonest_hospitals import SilentUploads, deceive, once_then_honest, withheld
+from dishonest_hospitals import SilentUploads, deceive, withheld
 from expectations import assert_final, assert_over, check_invariants
 from msgspec.structs import replace
 
@@ -25,7 +25,6 @@ from consilium_proto.records import (
     Fingerprint,
     Listing,
     Opening,
-    PrivacyEntry,
     PrivacyTerms,
     ProvedChunk,
     RoundPhase,

@@ -14,10 +14,19 @@ from consilium_proto.records import (
     Attestation,
     AttestedModel,
     Deadlines,
+    DisprovedListing,
+    Fingerprint,
+    FingerprintValue,
+    HeldVector,
     Join,
     JoinedHospital,
     KeyEpoch,
+    Listing,
+    MalformedVector,
     Participant,
+    ProofNote,
+    Reveal,
+    RevealedValue,
     Round,
     RoundPhase,
     RoundView,
@@ -26,7 +35,10 @@ from consilium_proto.records import (
     StudyPhase,
     StudyTerms,
     StudyView,
+    WitnessedFingerprint,
     WrappedKey,
+    WrittenFingerprint,
+    WrittenListing,
 )
 
 A, B, C = "AMSP", "BMSP", "CMSP"
@@ -73,7 +85,8 @@ def view(phase: RoundPhase, **changes: object) -> RoundView:
         attempt=0,
         participants=(A, B, C),
         missing=(),
-        publisher=None,
+        publication=1,
+        publisher="SumMSP",
         model=None,
         attested_by=(),
         entered=NOW,
@@ -92,9 +105,28 @@ def with_phase(phase: StudyPhase) -> StudyView:
     return changed(STUDY, study=changed(STUDY.study, phase=phase))
 
 
-JOIN = JoinedHospital(hospital=A, join=Join(study="s", round=1, samples=5, mask_key=HASH))
+JOIN = JoinedHospital(hospital=A, join=Join(study="s", round=1, samples=5, mask_key=HASH, chain_end=HASH))
 ANCHOR = AnchoredHospital(hospital=A, anchor=Anchor(study="s", round=1, attempt=0, root=HASH, chunks=1, privacy=None))
+ONE, TWO = ("0" * 16, "0" * 16), ("0" * 15 + "2", "0" * 16)
+REVEAL = RevealedValue(hospital=A, reveal=Reveal(study="s", round=1, publication=1, value=HASH))
 ATTESTATION = AttestedModel(hospital=A, attestation=Attestation(study="s", round=1, publication="SumMSP", model=HASH))
+
+
+def fingerprint(hospital: str, own: FingerprintValue = ONE, witnessed: FingerprintValue = ONE) -> WrittenFingerprint:
+    """A is witnessed by B, B by C, C by A."""
+    owner = {A: C, B: A, C: B}[hospital]
+    entry = WitnessedFingerprint(owner=owner, value=witnessed)
+    written = Fingerprint(study="s", round=1, publication=1, own=own, witnessed=(entry,), sum=ONE)
+    return WrittenFingerprint(hospital=hospital, fingerprint=written)
+
+
+def listing(hospital: str, vector: str, value: FingerprintValue) -> WrittenListing:
+    return WrittenListing(
+        hospital=hospital, listing=Listing(study="s", round=1, publication=1, vector=vector, values=(value,))
+    )
+
+
+FINGERPRINT = fingerprint(A)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +134,9 @@ ATTESTATION = AttestedModel(hospital=A, attestation=Attestation(study="s", round
     [
         (RoundPhase.OPEN, Duty.JOIN, {"joins": (JOIN,)}),
         (RoundPhase.SEALED, Duty.ANCHOR, {"anchors": (ANCHOR,)}),
-        (RoundPhase.AGGREGATED, Duty.ATTEST, {"attestations": (ATTESTATION,)}),
+        (RoundPhase.AGGREGATED, Duty.REVEAL, {"reveals": (REVEAL,)}),
+        (RoundPhase.CHALLENGED, Duty.FINGERPRINT, {"fingerprints": (FINGERPRINT,)}),
+        (RoundPhase.VERIFIED, Duty.ATTEST, {"attestations": (ATTESTATION,)}),
     ],
 )
 def test_each_phase_asks_for_one_write_and_then_for_patience(
@@ -131,10 +165,51 @@ def test_uploading_is_repeated_until_it_was_done_for_this_attempt() -> None:
     anchored = view(RoundPhase.ANCHORED, anchors=(ANCHOR,))
     assert next_duty(situation(anchored)) is Duty.UPLOAD
     assert next_duty(situation(anchored, uploaded=(1, 1))) is Duty.UPLOAD
-    assert next_duty(situation(anchored, uploaded=(1, 0))) is Duty.WAIT
+    assert next_duty(situation(anchored, uploaded=(1, 0))) is Duty.HOLD
 
 
-@pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.SEALED, RoundPhase.ANCHORED, RoundPhase.AGGREGATED])
+def test_a_witness_confirms_what_it_holds_or_shows_that_it_is_malformed() -> None:
+    held = (HeldVector(owner=C, witness=A),)
+    assert next_duty(situation(view(RoundPhase.ANCHORED, held=held), uploaded=(1, 0))) is Duty.WAIT
+    others = (HeldVector(owner=A, witness=B), HeldVector(owner=B, witness=C))
+    assert next_duty(situation(view(RoundPhase.ANCHORED, held=others), uploaded=(1, 0))) is Duty.HOLD
+    shown = (MalformedVector(vector=C, note=ProofNote(shown_by=B, index=0, digest=HASH)),)
+    assert next_duty(situation(view(RoundPhase.ANCHORED, malformed=shown), uploaded=(1, 0))) is Duty.WAIT
+
+
+def test_an_author_of_a_disputed_vector_lists_it_once() -> None:
+    """B says that its own vector has another fingerprint than its witness C computed; A has nothing to do with it."""
+    written = (fingerprint(A), fingerprint(B, own=TWO), fingerprint(C))
+    disputed = view(RoundPhase.LISTING, fingerprints=written)
+    assert [next_duty(situation(disputed, name)) for name in (A, B, C)] == [Duty.WAIT, Duty.LIST, Duty.LIST]
+    listed = changed(disputed, listings=(listing(C, B, ONE),))
+    assert next_duty(situation(listed, C)) is Duty.WAIT
+
+
+def test_a_list_that_differs_from_ones_own_is_disproved_by_whoever_holds_the_vector() -> None:
+    written = (fingerprint(A), fingerprint(B, own=TWO), fingerprint(C))
+    lists = (listing(B, B, TWO), listing(C, B, ONE))
+    proving = view(RoundPhase.PROVING, fingerprints=written, listings=lists)
+    assert next_duty(situation(proving, A)) is Duty.WAIT
+    assert next_duty(situation(proving, C)) is Duty.DISPROVE
+    assert next_duty(situation(proving, C, examined=frozenset({(1, B, B)}))) is Duty.WAIT
+    note = DisprovedListing(publication=1, vector=B, author=B, note=ProofNote(shown_by=C, index=0, digest=HASH))
+    assert next_duty(situation(changed(proving, disproofs=(note,)), C)) is Duty.WAIT
+    equal = changed(proving, listings=(listing(B, B, ONE), listing(C, B, ONE)))
+    assert next_duty(situation(equal, C)) is Duty.WAIT
+
+
+def test_who_missed_the_listing_still_disproves_what_is_false() -> None:
+    written = (fingerprint(A), fingerprint(B, own=TWO), fingerprint(C))
+    proving = view(RoundPhase.PROVING, fingerprints=written, listings=(listing(B, B, TWO),))
+    assert next_duty(situation(proving, C)) is Duty.DISPROVE
+
+
+def test_a_sum_that_gives_no_model_isnt_decrypted_again() -> None:
+    assert next_duty(situation(view(RoundPhase.VERIFIED), unusable=True)) is Duty.WAIT
+
+
+@pytest.mark.parametrize("phase", [phase for phase in RoundPhase if not phase.decided])
 def test_after_the_deadline_nothing_is_written_anymore(phase: RoundPhase) -> None:
     late = NOW + 10_001
     assert next_duty(situation(view(phase), now=late)) is Duty.WAIT

@@ -77,7 +77,7 @@ def terms(**changes: object) -> StudyTerms:
         "max_colluding": 1,
         "rounds": 1,
         "attempts": 1,
-        "deadlines": Deadlines(open=1, sealed=1, anchored=1, aggregated=1),
+        "deadlines": Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 1)),
         "clock_tolerance": 1,
         "code": CODE,
         "schema": "cd" * 32,
