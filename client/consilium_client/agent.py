@@ -35,7 +35,7 @@ from consilium_peers.events import ChaincodeEvent
 from consilium_peers.gateway import Network
 from consilium_proto import canonical
 from consilium_proto.errors import WireError
-from consilium_proto.records import FederationEvent, Opening, RoundView, StudyPhase, StudyView
+from consilium_proto.records import EventName, FederationEvent, Opening, RoundView, StudyPhase, StudyView
 from consilium_proto.refusals import RefusalCode
 
 log = logging.getLogger("consilium.agent")
@@ -76,6 +76,7 @@ class Agent:
         self._refusal = ""
         self._announced: tuple[Duty, int, int] | None = None
         self._usable_epoch = 0
+        self._first_in_turn = True
         self._renewed = False
 
     async def run(self) -> None:
@@ -128,6 +129,7 @@ class Agent:
             return Duty.OPEN_EPOCH
         view = await site.federation.read_round(site.terms.study, study.head.round) if study.head.round else None
         await self._settle(study, view)
+        self._first_in_turn = self._position(view) == 0
         duty = next_duty(self._situation(study, view))
         await self._do(duty, study, view)
         return duty
@@ -212,10 +214,7 @@ class Agent:
 
     async def _in_turn(self, study: StudyView, view: RoundView | None, submit: Callable[[], Awaitable[None]]) -> None:
         """Submit what any hospital may submit, unless an earlier one in the ring already has."""
-        hospitals = tuple(entry.hospital for entry in self._site.terms.participants)
-        position = 0 if view is None else ring_position(view.round, self._site.hospital, hospitals)
-        if view is not None and view.round.phase.decided and self._site.hospital == self._site.terms.coordinator:
-            position = 0
+        position = self._position(view)
         if position:
             await asyncio.sleep(position * RING_SECONDS)
             now = await self._site.federation.read_study(self._site.terms.study)
@@ -227,6 +226,14 @@ class Agent:
             ):
                 return
         await submit()
+
+    def _position(self, view: RoundView | None) -> int:
+        """How many hospitals come before this one in submitting what any of them may."""
+        coordinates = self._site.hospital == self._site.terms.coordinator
+        if view is None or (view.round.phase.decided and coordinates):
+            return 0
+        hospitals = tuple(entry.hospital for entry in self._site.terms.participants)
+        return ring_position(view.round, self._site.hospital, hospitals)
 
     async def _settle(self, study: StudyView, view: RoundView | None) -> None:
         """Once a round is decided: figures, what the policy releases, and no update or mask key left behind."""
@@ -291,12 +298,30 @@ class Agent:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _concerns(self, event: ChaincodeEvent) -> bool:
-        """Tell whether an event is about this study: hospitals take part in several, and each has an agent."""
+        """Tell whether an event gives this hospital something to do.
+
+        Events of other studies don't: each has an agent of its own. A single party's write concerns only the hospital
+        whose turn it is to advance the round; if it doesn't, the others notice by their own clocks.
+        """
         try:
-            return canonical.decode(FederationEvent, event.payload).study == self._site.terms.study
+            about = canonical.decode(FederationEvent, event.payload)
         except WireError:
             return False
+        return about.study == self._site.terms.study and (event.name not in _SINGLE_WRITES or self._first_in_turn)
 
+
+_SINGLE_WRITES = {
+    EventName.HOSPITAL_JOINED.value,
+    EventName.UPDATE_ANCHORED.value,
+    EventName.UPDATE_HELD.value,
+    EventName.SUM_PUBLISHED.value,
+    EventName.VALUE_REVEALED.value,
+    EventName.FINGERPRINT_WRITTEN.value,
+    EventName.LISTING_WRITTEN.value,
+    EventName.LISTING_DISPROVED.value,
+    EventName.CHUNK_MALFORMED.value,
+    EventName.MODEL_ATTESTED.value,
+}
 
 _OWN_PART: dict[Duty, Callable[[Site, RoundView], Awaitable[None]]] = {
     Duty.JOIN: rounds.join,
