@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := proto chaincode peers network aggregator client scripts
 
-.PHONY: help setup programs demo test check bench format lock generate clean
+.PHONY: help setup programs demo test check bench accuracy format lock generate clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,10 @@ check: $(READY)  ## style, types, import rules, generated modules
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_protocol.py --check
 
-bench: programs  ## accuracy over five seeds, with and without privacy
+bench: programs  ## what encryption, verification and the ledger cost, beside NVIDIA FLARE
+	$(BIN)/python -m consilium_bench --with-nvflare --with-ledger --out build/bench $(BENCH)
+
+accuracy: programs  ## accuracy over five seeds, with and without privacy
 	$(BIN)/python -m consilium_demo.accuracy --out build/bench
 
 format: $(READY)  ## rewrite the style
@@ -47,6 +50,7 @@ format: $(READY)  ## rewrite the style
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements/all.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/nvflare.in -o requirements/nvflare.txt
 
 generate: $(READY)  ## regenerate the protocol buffers' modules
 	$(BIN)/python scripts/generate_protocol.py

@@ -17,14 +17,12 @@ from consilium_network.layout import NetworkFolder
 from consilium_network.programs import Programs, program_environment
 from consilium_network.topology import Listener, Organization, Topology
 
-BLOCK_INTERVAL = "200ms"
 _PROFILE = "Consilium"
 _TIMEOUT_SECONDS = 60
 
-# Ordering is SmartBFT. RequestBatchMaxInterval cuts blocks; Fabric's BatchTimeout isn't read. The shorter forward and
-# complain times bring the pause after a leader's death from 22 seconds to about 3.
+# Ordering is SmartBFT. RequestBatchMaxInterval, which the topology says, cuts blocks; Fabric's BatchTimeout isn't read.
+# The shorter forward and complain times bring the pause after a leader's death from 22 seconds to about 3.
 SMART_BFT: dict[str, Any] = {
-    "RequestBatchMaxInterval": BLOCK_INTERVAL,
     "RequestForwardTimeout": "2s",
     "RequestComplainTimeout": "3s",
     "RequestAutoRemoveTimeout": "3m",
@@ -55,17 +53,18 @@ def administration_rule(topology: Topology) -> str:
 def channel_profile(topology: Topology, folder: NetworkFolder) -> dict[str, Any]:
     """Return configtxgen's input: the whole configuration of the channel's first block."""
     admins = _signature(administration_rule(topology))
+    interval = f"{topology.block_interval_ms}ms"
     anyone = {"Readers": _meta("ANY Readers"), "Writers": _meta("ANY Writers"), "Admins": admins}
     endorsement = _signature(endorsement_rule(topology))
     ordering = {
         "OrdererType": "BFT",
-        "BatchTimeout": BLOCK_INTERVAL,
+        "BatchTimeout": interval,
         "BatchSize": BATCH_SIZE,
         "Capabilities": {"V2_0": True},
         "Organizations": [_ordering_organization(each, folder) for each in topology.orderers],
         "Policies": {**anyone, "BlockValidation": _meta("ANY Writers")},
         "ConsenterMapping": [_consenter(i, each, folder) for i, each in enumerate(topology.orderers, start=1)],
-        "SmartBFT": SMART_BFT,
+        "SmartBFT": {"RequestBatchMaxInterval": interval, **SMART_BFT},
     }
     application = {
         "Organizations": [_application_organization(each, folder) for each in topology.organizations],

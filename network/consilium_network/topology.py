@@ -105,6 +105,8 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     channel: ChannelName
     organizations: tuple[Organization, ...]
     certificate_days: Annotated[int, Meta(ge=1, le=3650)] = 825
+    # Below 50 ms Byzantine ordering gets slower, not faster, and stalls at times.
+    block_interval_ms: Annotated[int, Meta(ge=50, le=10_000)] = 200
 
     @property
     def hospitals(self) -> tuple[Organization, ...]:

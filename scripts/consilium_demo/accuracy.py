@@ -1,4 +1,4 @@
-"""`make bench`: how good the demo's study is over several seeds, with and without privacy noise, against its targets.
+"""`make accuracy`: how good the demo's study is over several seeds, with and without noise, against its targets.
 
 Every figure comes from whole demos on a real network; `--simulated` does the same arithmetic without network and
 encryption, in seconds.
@@ -122,7 +122,7 @@ def as_text(runs: list[Run]) -> str:
 
 def main(words: list[str] | None = None) -> int:
     """Run the benchmark; exit code 1 when a target is missed or a run failed."""
-    parser = argparse.ArgumentParser(prog="make bench", description=str(__doc__).splitlines()[0])
+    parser = argparse.ArgumentParser(prog="make accuracy", description=str(__doc__).splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default: 5)")
     parser.add_argument("--simulated", action="store_true", help="without network and encryption")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the figures")

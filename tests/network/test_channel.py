@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from consilium_network.channel import administration_rule, channel_profile, endorsement_rule
@@ -44,6 +45,12 @@ def test_every_orderer_is_a_consenter_with_an_identity_of_its_own(profile: dict)
     assert [each["ID"] for each in mapping] == [1, 2, 3, 4]
     assert len({each["Identity"] for each in mapping}) == 4
     assert profile["Orderer"]["OrdererType"] == "BFT"
+
+
+def test_the_topology_says_how_often_a_block_is_cut(tmp_path: Path) -> None:
+    topology = msgspec.structs.replace(packaged_topology(), block_interval_ms=100)
+    orderer = channel_profile(topology, NetworkFolder(tmp_path))["Profiles"]["Consilium"]["Orderer"]
+    assert (orderer["SmartBFT"]["RequestBatchMaxInterval"], orderer["BatchTimeout"]) == ("100ms", "100ms")
 
 
 def test_smart_bft_accepts_the_timeouts(profile: dict) -> None:

@@ -1,0 +1,1 @@
+"""What encryption, verification and the ledger cost, against their targets and against NVIDIA FLARE: `make bench`."""
