@@ -163,7 +163,7 @@ class Agent:
         """Open the next key epoch, once in the agent's life: a second time, another agent must be using other keys."""
         log.warning("the key epoch doesn't open; opening another", extra={"epoch": study.head.epoch})
         await register_key(self._site)
-        self._renewed = await open_epoch(self._site, study)
+        self._renewed = await open_epoch(self._site.federation, study)
         return self._renewed
 
     async def _do(self, duty: Duty, study: StudyView, view: RoundView | None) -> None:
@@ -171,7 +171,7 @@ class Agent:
         if duty in (Duty.WAIT, Duty.FINISHED):
             return
         if duty is Duty.OPEN_EPOCH:
-            if not await open_epoch(site, study):
+            if not await open_epoch(site.federation, study):
                 await self._sleep(TICK_SECONDS)
             return
         if duty is Duty.OPEN_ROUND:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from consilium_client.errors import KeyEpochError
 from consilium_client.key_epochs import new_epoch, unwrap
 from consilium_client.models import WRAPPING_KEY
 from consilium_client.site import Site
 from consilium_peers.errors import GatewayError
+from consilium_peers.federation import Federation
 from consilium_proto.records import HospitalKey, KeyEpoch, StudyView
 from consilium_proto.refusals import RefusalCode
 
 
-async def registered_key(site: Site, hospital: str) -> str | None:
+async def registered_key(federation: Federation, hospital: str) -> str | None:
     """Return a hospital's wrapping key (hex) from the ledger, or None when it hasn't registered one."""
     try:
-        return (await site.federation.read_hospital_key(hospital)).wrapping_key
+        return (await federation.read_hospital_key(hospital)).wrapping_key
     except GatewayError as error:
         if error.refusal is RefusalCode.NOT_FOUND:
             return None
@@ -24,7 +27,7 @@ async def registered_key(site: Site, hospital: str) -> str | None:
 async def register_key(site: Site) -> None:
     """Make this hospital's wrapping key at the first call, and see to it that the ledger holds its public half."""
     public = site.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
-    if await registered_key(site, site.hospital) != public:
+    if await registered_key(site.federation, site.hospital) != public:
         await site.federation.register_hospital_key(HospitalKey(wrapping_key=public))
 
 
@@ -43,17 +46,20 @@ def locked_out(site: Site, epoch: KeyEpoch) -> bool:
     return False
 
 
-async def open_epoch(site: Site, study: StudyView) -> bool:
-    """Make the study's next key and wrap it to every participant; False while one of them has no wrapping key yet.
+async def open_epoch(federation: Federation, study: StudyView, without: Collection[str] = ()) -> bool:
+    """Make the study's next key and wrap it to every participant but `without`; False while one has no wrapping key.
 
     The seed is forgotten at once: like every holder, this hospital unwraps it from the ledger when it needs it.
     """
+    terms = study.study.terms
     holders: dict[str, str] = {}
-    for participant in site.terms.participants:
-        key = await registered_key(site, participant.hospital)
+    for participant in terms.participants:
+        if participant.hospital in without:
+            continue
+        key = await registered_key(federation, participant.hospital)
         if key is None:
             return False
         holders[participant.hospital] = key
-    epoch, _seed = new_epoch(site.terms.study, study.head.epoch + 1, holders)
-    await site.federation.open_key_epoch(epoch)
+    epoch, _seed = new_epoch(terms.study, study.head.epoch + 1, holders)
+    await federation.open_key_epoch(epoch)
     return True

@@ -6,7 +6,7 @@ import argparse
 
 import msgspec
 
-from consilium_proto.records import Identifier
+from consilium_proto.records import Identifier, MspId
 
 
 def study_name(text: str) -> str:
@@ -16,4 +16,14 @@ def study_name(text: str) -> str:
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(
             f"{text!r} isn't a study's name: 1 to 63 lower-case letters, digits and hyphens"
+        ) from None
+
+
+def organization(text: str) -> str:
+    """Take an organisation's MSP id."""
+    try:
+        return msgspec.convert(text, MspId)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} isn't an MSP id: a letter, then letters, digits, dots and hyphens"
         ) from None

@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from consilium_client.commands import holding
 from consilium_client.commands.arguments import study_name
+from consilium_client.commands.connecting import connected, with_profile
 from consilium_client.errors import TermsMismatchError
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
-from consilium_peers.gateway import Gateway
-from consilium_peers.profile import Profile
 from consilium_proto import canonical
-from consilium_proto.records import RoundView, StudyPhase, StudyTerms, StudyView
+from consilium_proto.records import Round, RoundView, StudyPhase, StudyTerms, StudyView
 from consilium_proto.refusals import RefusalCode
 
 EXAMPLES = """examples:
@@ -27,7 +25,10 @@ EXAMPLES = """examples:
   consilium study propose study.yaml --profile profiles/admin.yaml
   consilium study approve study.yaml --profile profiles/admin.yaml
   consilium study status heart --profile profiles/client.yaml --json
-  consilium study list --profile profiles/client.yaml"""
+  consilium study list --profile profiles/client.yaml
+  consilium study holders heart --round 3 --profile profiles/client.yaml
+  consilium study renew-key heart --without NorthMSP --profile profiles/client.yaml
+  consilium study readmit heart NorthMSP --profile profiles/admin.yaml"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     ):
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.add_argument("file", type=Path, help="this hospital's copy of the study file")
-        _with_profile(command)
+        with_profile(command)
         command.set_defaults(run=run)
 
     for name, run, summary in (
@@ -56,26 +57,16 @@ def register(parser: argparse.ArgumentParser) -> None:
     ):
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.add_argument("study", type=study_name, help="the study's identifier")
-        _with_profile(command)
+        with_profile(command)
         command.add_argument("--json", action="store_true", help="print JSON")
         command.set_defaults(run=run)
 
+    holding.register(commands)
+
     listing = commands.add_parser("list", help="list all studies")
-    _with_profile(listing)
+    with_profile(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=_list)
-
-
-def _with_profile(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--profile", type=Path, required=True, help="whose identity asks: a profile of your organisation"
-    )
-
-
-@asynccontextmanager
-async def _federation(profile: Path) -> AsyncIterator[Federation]:
-    async with Gateway.connect(Profile.load(profile)) as gateway:
-        yield Federation(gateway.network().contract())
 
 
 def _terms_of(file: Path) -> StudyTerms:
@@ -101,7 +92,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     terms = _terms_of(arguments.file)
 
     async def propose() -> None:
-        async with _federation(arguments.profile) as federation:
+        async with connected(arguments.profile) as federation:
             await federation.propose_study(terms)
 
     asyncio.run(propose())
@@ -123,7 +114,7 @@ def _approve(arguments: argparse.Namespace) -> int:
     terms = _terms_of(arguments.file)
 
     async def approve() -> StudyView:
-        async with _federation(arguments.profile) as federation:
+        async with connected(arguments.profile) as federation:
             view = await federation.read_study(terms.study)
             if view.study.terms != terms:
                 raise TermsMismatchError(_difference(view.study.terms, terms))
@@ -156,7 +147,7 @@ def _difference(ledger: StudyTerms, file: StudyTerms) -> str:
 
 def _status(arguments: argparse.Namespace) -> int:
     async def read() -> tuple[StudyView, RoundView | None]:
-        async with _federation(arguments.profile) as federation:
+        async with connected(arguments.profile) as federation:
             view = await federation.read_study(arguments.study)
             newest = await federation.read_round(arguments.study, view.head.round) if view.head.round else None
             return view, newest
@@ -170,6 +161,7 @@ def _status(arguments: argparse.Namespace) -> int:
         "final_rounds": view.head.final_rounds,
         "model": view.head.model,
         "epoch": view.head.epoch,
+        "barred": msgspec.to_builtins(view.bars),
         "finished": view.study.phase is StudyPhase.CLOSED or view.head.final_rounds >= view.study.terms.rounds,
         "round": None if newest is None else msgspec.to_builtins(newest.round),
     }
@@ -183,12 +175,23 @@ def _status(arguments: argparse.Namespace) -> int:
     if newest is not None:
         state = newest.round
         print(f"round {state.round}, attempt {state.attempt}: {state.phase.value}, {len(state.participants)} hospitals")
+        for remark in _silence(state):
+            print(remark)
+    for bar in view.bars:
+        print(f"barred since round {bar.round}: {bar.party} (proved to have lied)")
     return 0
+
+
+def _silence(state: Round) -> list[str]:
+    """Say who fell silent or was rejected in a round: what the ledger notes, which is no proof of a fault."""
+    remarks = [f"silent: {hospital}" for hospital in state.missing]
+    remarks += [f"not confirmed: {pair.owner}'s vector by {pair.witness}" for pair in state.unheld]
+    return remarks + [f"sum rejected: {aggregator}'s" for aggregator in state.rejected]
 
 
 def _close(arguments: argparse.Namespace) -> int:
     async def close() -> None:
-        async with _federation(arguments.profile) as federation:
+        async with connected(arguments.profile) as federation:
             await federation.close_study(arguments.study)
 
     asyncio.run(close())
@@ -198,7 +201,7 @@ def _close(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     async def read() -> list[str]:
-        async with _federation(arguments.profile) as federation:
+        async with connected(arguments.profile) as federation:
             return list((await federation.list_studies()).studies)
 
     studies = asyncio.run(read())
