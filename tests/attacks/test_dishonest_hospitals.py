@@ -98,7 +98,7 @@ async def test_a_false_fingerprint_without_a_list_is_removed(new_stage: SetUp, v
 
 async def test_a_list_that_doesnt_add_up_is_refused(new_stage: SetUp) -> None:
     stage = await new_stage(attack_terms(listing=2))
-    ledger = deceive(stage, fingerprint=writes(false_own))
+    ledger = deceive(stage, fingerprint=writes(false_own), list_values=lists(lambda record: record))
     assert_final(stage, await stage.play())
     assert set(ledger.refusals) == {RefusalCode.CONFLICTING}
 

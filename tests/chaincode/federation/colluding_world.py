@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from federation_ledger import FederationLedger
@@ -97,7 +97,6 @@ class Cast:
     max_colluding: int
     false_sum: tuple[bytes, ...] | None = None
     withheld: frozenset[str] = frozenset()
-    patient: set[str] = field(default_factory=set)
 
     @property
     def honest(self) -> list[str]:
@@ -231,6 +230,14 @@ class Cast:
         true = self.listing(vector, state)
         values = tuple(off(value, lie) if n == place else value for n, value in enumerate(true.values))
         return replace(true, values=values)
+
+    def list_adding_up_to(self, vector: str, state: Round, claimed: FingerprintValue, skew: int) -> Listing:
+        """A list that adds up to what its author wrote; `skew` is moved from the second chunk to the first."""
+        true = self.values(vector, state)
+        total, wanted = add(true, SET), from_record(claimed, SET)
+        first = add([true[0], (wanted[0] - total[0] + skew, wanted[1] - total[1])], SET)
+        second = add([true[1], (-skew, 0)], SET)
+        return replace(self.listing(vector, state), values=(to_record(first), to_record(second)))
 
 
 def off(value: FingerprintValue, by: int) -> FingerprintValue:

@@ -12,11 +12,12 @@ from typing import Any
 from colluding_world import HONEST_AGGREGATOR, LIAR, SET, Cast, off, sum_of
 from federation_ledger import FederationLedger, Refusal
 from federation_world import HOSPITALS, LENGTH, STUDY, TOLERANCE, seconds, terms
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from consilium_chaincode.shim.memory_stub import Simulation
+from consilium_client.disputes import claims_of, to_list
 from consilium_proto.canonical import Record
 from consilium_proto.records import (
     MalformedChunk,
@@ -27,7 +28,7 @@ from consilium_proto.records import (
 from consilium_proto.refusals import RefusalCode
 
 ROUND = RoundReference(study=STUDY, round=1)
-ROUNDS = int(os.environ.get("CONSILIUM_COLLUSIONS", "60"))
+ROUNDS = int(os.environ.get("CONSILIUM_COLLUSIONS", "500"))
 # More than any round takes: each phase is left at its deadline, and each aggregator's sum is rejected once.
 MOST_STEPS = 80
 LIES = st.sampled_from((0, 0, 1, 7, -7))
@@ -59,6 +60,7 @@ def test_no_coalition_makes_a_wrong_sum_final_bars_an_honest_party_or_stops_a_ro
     )
     view = play(cast, data)
     state = view.round
+    event(f"{state.phase} from {state.ended_in}, {len(state.barred)} barred, {state.publication} publications")
     assert state.phase.decided, "the round is stuck"
     assert set(state.barred) <= {*colluders, LIAR}, "an honest party is barred"
     if state.phase is RoundPhase.FINAL:
@@ -73,18 +75,39 @@ def play(cast: Cast, data: st.DataObject) -> RoundView:
         view = channel.round()
         if view.round.phase.decided:
             return view
-        for _ in range(data.draw(st.integers(0, 2), label="lies")):
-            lie(cast, view, data)
-        view = channel.round()
         if data.draw(st.booleans(), label="honest first"):
             honest_writes(cast, view)
+        for liar in sorted(cast.colluders):
+            collude(cast, liar, data)
         if advance(cast):
             continue
-        view = channel.round()
-        if not honest_writes(cast, view) and not advance(cast):
-            channel.wait(seconds(LENGTH + 3 * TOLERANCE))
-            advance(cast)
+        if not honest_writes(cast, channel.round()) and not advance(cast):
+            for liar in sorted(cast.colluders):
+                collude(cast, liar, data)
+            if not advance(cast):
+                channel.wait(seconds(LENGTH + 3 * TOLERANCE))
+                advance(cast)
     return channel.round()
+
+
+def collude(cast: Cast, liar: str, data: st.DataObject) -> None:
+    """Do as an honest hospital would, lie, or keep silent; the aggregator publishes when it likes."""
+    view = cast.channel.round()
+    if view.round.phase is RoundPhase.ANCHORED and data.draw(st.booleans(), label="publish"):
+        submit(cast, ("Publish", cast.publication(LIAR, view.round), LIAR))
+    manner = data.draw(st.sampled_from(("honest",) * 5 + ("lie",) * 5 + ("silent",)), label=liar)
+    if manner == "honest":
+        for write in cast.due(liar, view):
+            submit(cast, write)
+    elif manner == "lie":
+        submit(cast, chosen(cast, view, liar, data))
+
+
+def submit(cast: Cast, write: tuple[str, Record, str]) -> None:
+    """Hand in a colluder's transaction, which the contract may refuse."""
+    outcome = cast.channel.propose(*write)
+    if isinstance(outcome, Simulation):
+        cast.channel.commit(outcome)
 
 
 def honest_writes(cast: Cast, view: RoundView) -> int:
@@ -116,22 +139,14 @@ def advance(cast: Cast) -> bool:
     return True
 
 
-def lie(cast: Cast, view: RoundView, data: st.DataObject) -> None:
-    """One transaction of a colluder's choice; the contract may refuse it."""
-    liar = data.draw(st.sampled_from(sorted(cast.colluders)), label="liar")
-    function, record, name = chosen(cast, view, liar, data)
-    outcome = cast.channel.propose(function, record, name)
-    if isinstance(outcome, Simulation):
-        cast.channel.commit(outcome)
-
-
 def chosen(cast: Cast, view: RoundView, liar: str, data: st.DataObject) -> tuple[str, Record, str]:
+    """Return one transaction of a colluder's choice."""
     state = view.round
     at: dict[str, Any] = {"study": STUDY, "round": 1}
     if liar not in state.participants:
         return "Advance", ROUND, liar
     honest = cast.due(liar, view)
-    options: list[tuple[str, Record, str]] = [("Advance", ROUND, liar), *honest]
+    options: list[tuple[str, Record, str]] = [*honest] or [("Advance", ROUND, liar)]
     if state.phase is RoundPhase.ANCHORED:
         options.append(("Publish", cast.publication(LIAR, state), LIAR))
     if state.phase is RoundPhase.CHALLENGED:
@@ -142,7 +157,10 @@ def chosen(cast: Cast, view: RoundView, liar: str, data: st.DataObject) -> tuple
     if state.phase in (RoundPhase.LISTING, RoundPhase.PROVING):
         vector = data.draw(st.sampled_from(vectors), label="vector")
         false = cast.false_listing(vector, state, data.draw(LIES), data.draw(st.integers(0, 1)))
-        options += [("List", false, liar)] * 3
+        options.append(("List", false, liar))
+        for one in to_list(view, liar, cast.max_colluding):
+            claimed = claims_of(view, one)[liar]
+            options += [("List", cast.list_adding_up_to(one, state, claimed, skew), liar) for skew in (0, 1)] * 3
         author = data.draw(st.sampled_from(state.participants), label="accused")
         options += [("Disprove", cast.disproof(author, vector, state, data.draw(st.integers(0, 1))), liar)] * 3
     if state.challenge is not None or state.phase is RoundPhase.ANCHORED:
