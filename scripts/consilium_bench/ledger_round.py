@@ -69,7 +69,7 @@ async def measure(folder: Path, say: Say) -> dict[str, Any]:
     try:
         await network.up(say)
         async with ledger_study(network, ROUNDS) as study:
-            played = [await _timed_round(study, number, say) for number in range(1, ROUNDS + 1)]
+            played = [await timed_round(study, number, say) for number in range(1, ROUNDS + 1)]
     finally:
         await network.stop()
     return {
@@ -86,7 +86,8 @@ def write(place: Path, found: dict[str, Any]) -> None:
     place.write_text(json.dumps(found, indent=2) + "\n")
 
 
-async def _timed_round(study: LedgerStudy, number: int, say: Say) -> dict[str, float]:
+async def timed_round(study: LedgerStudy, number: int, say: Say) -> dict[str, float]:
+    """Play one round and return the seconds of each of its steps."""
     played = PlayedRound(study, number)
     phases: dict[str, float] = {}
     for name, step in played.steps().items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -69,15 +69,20 @@ class LedgerStudy:
 
 @asynccontextmanager
 async def ledger_study(network: Network, rounds: int) -> AsyncIterator[LedgerStudy]:
-    """Propose, approve and activate a study of all hospitals, with T = 1, and open its key epoch."""
+    """Connect every party to a network and begin a study there."""
     async with AsyncExitStack() as stack:
-        names = sorted(network.topology.hospitals, key=lambda each: each.msp_id)
-        hospitals = tuple([await _party(stack, network, each.name) for each in names])
+        hospitals = [await _party(stack, network, each.name) for each in network.topology.hospitals]
         aggregator = await _party(stack, network, network.topology.aggregators[0].name)
-        terms = _terms(hospitals, rounds)
-        seed = await _activate(terms, hospitals)
-        cipher = UpdateCipher(SET, seed, EPOCH)
-        yield LedgerStudy(terms.study, network.topology.channel, hospitals, aggregator, terms.max_colluding, cipher)
+        yield await begin_study(network.topology.channel, hospitals, aggregator, rounds)
+
+
+async def begin_study(channel: str, hospitals: Sequence[Party], aggregator: Party, rounds: int) -> LedgerStudy:
+    """Propose, approve and activate a study of all hospitals, with T = 1, and open its key epoch."""
+    ordered = tuple(sorted(hospitals, key=lambda party: party.organization))
+    terms = _terms(ordered, rounds)
+    seed = await _activate(terms, ordered)
+    cipher = UpdateCipher(SET, seed, EPOCH)
+    return LedgerStudy(terms.study, channel, ordered, aggregator, terms.max_colluding, cipher)
 
 
 async def persistently(action: Callable[[], Awaitable[object]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import StrMethodFormatter
 
 from consilium_bench.rows import Row
 from consilium_demo.report import table
@@ -76,6 +77,7 @@ def draw(place: Path, rows: list[Row]) -> None:
         bars, [f"{row.measured:.3g} {row.unit} ({_target(row)})" for row, _ in judged], padding=4, fontsize=8
     )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlim(min([0.5, *(margin / 1.2 for margin in margins)]), 6 * max([1.0, *margins]))
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("times better than the target; 1 is just met")
