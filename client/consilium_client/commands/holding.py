@@ -80,9 +80,7 @@ def _renew(arguments: argparse.Namespace) -> int:
             if strangers := sorted(set(arguments.without) - participants):
                 raise ConfigurationError(f"{strangers[0]} isn't a participant of study {arguments.study}")
             if not await open_epoch(federation, study, arguments.without):
-                raise KeyEpochError(
-                    "a participant has no wrapping key on the ledger yet; its agent registers one"
-                )
+                raise KeyEpochError("a participant has no wrapping key on the ledger yet; its agent registers one")
             return study.head.epoch + 1
 
     epoch = asyncio.run(renew())
