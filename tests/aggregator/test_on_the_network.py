@@ -29,6 +29,7 @@ from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
 from consilium_proto.records import (
     Anchor,
     Deadlines,
+    Held,
     Join,
     Opening,
     Participant,
@@ -36,6 +37,7 @@ from consilium_proto.records import (
     StudyTerms,
 )
 from consilium_proto.refusals import RefusalCode
+from consilium_proto.witnesses import witnessed_by
 
 pytestmark = pytest.mark.network
 
@@ -157,6 +159,7 @@ async def test_a_round_on_the_network_survives_its_aggregators_death(network: Ne
             assert (await upload(parties[0], chunks[parties[0].organization])) == 0
             for party in parties[1:]:
                 await upload(party, chunks[party.organization])
+            await hold_all(parties, chunks)
             await advance(first, RoundPhase.AGGREGATED)
             view = await first.client.read_round(STUDY, 1)
             publication = view.publications[0].publication
@@ -188,15 +191,31 @@ async def start_study(parties: list[Hospital]) -> UpdateCipher:
 async def anchor_all(parties: list[Hospital], chunks: dict[str, list[bytes]]) -> None:
     for party in parties:
         key = X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
-        join = Join(study=STUDY, round=1, samples=5, mask_key=key)
+        join = Join(study=STUDY, round=1, samples=5, mask_key=key, chain_end=MODEL)
         await persistently(lambda party=party, join=join: party.client.join(join))  # type: ignore[misc]
     await advance(parties[0], RoundPhase.SEALED)
     for party in parties:
         name = party.organization
-        root = tree_root(context(name, "update"), map(chunk_digest, chunks[name]))
-        anchor = Anchor(study=STUDY, round=1, attempt=0, root=root, chunks=CHUNKS, privacy=None)
+        anchor = Anchor(study=STUDY, round=1, attempt=0, root=root_of(name, chunks), chunks=CHUNKS, privacy=None)
         await persistently(lambda party=party, anchor=anchor: party.client.anchor(anchor))  # type: ignore[misc]
     await advance(parties[0], RoundPhase.ANCHORED)
+
+
+async def hold_all(parties: list[Hospital], chunks: dict[str, list[bytes]]) -> None:
+    """Let every witness fetch what it witnesses from the aggregator and confirm it."""
+    ring = tuple(sorted(party.organization for party in parties))
+    for party in parties:
+        (owner,) = witnessed_by(ring, party.organization, 1)
+        vector = context(owner, "update")
+        async with AggregatorClient.connect(party.profile) as client:
+            fetched = await client.fetch_update(vector, root_of(owner, chunks), CHUNKS)
+        assert fetched.chunks == chunks[owner]
+        held = Held(study=STUDY, round=1, attempt=0, owner=owner)
+        await persistently(lambda party=party, held=held: party.client.hold(held))  # type: ignore[misc]
+
+
+def root_of(owner: str, chunks: dict[str, list[bytes]]) -> str:
+    return tree_root(context(owner, "update"), map(chunk_digest, chunks[owner]))
 
 
 async def upload(party: Hospital, chunks: list[bytes]) -> int:

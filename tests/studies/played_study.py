@@ -100,7 +100,7 @@ class PlayedStudy:
 
     def join(self, party: Party, mask_key: str | None = None) -> Join:
         key = mask_key or party.mask_key.public_key().public_bytes_raw().hex()
-        return Join(study=self.name, round=1, samples=5, mask_key=key)
+        return Join(study=self.name, round=1, samples=5, mask_key=key, chain_end=MODEL)
 
     def anchor(self, attempt: int = 0) -> Anchor:
         return Anchor(study=self.name, round=1, attempt=attempt, root=os.urandom(32).hex(), chunks=1, privacy=None)
