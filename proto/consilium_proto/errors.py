@@ -21,3 +21,7 @@ class ChunkError(WireError):
 
 class TreeMismatchError(WireError):
     """Chunks that don't add up to the root they are said to belong to."""
+
+
+class AccountFullError(WireError):
+    """A round's cost that a data set's privacy account on the ledger has no room for."""

@@ -19,6 +19,7 @@ class RefusalCode(StrEnum):
     STALE_EPOCH = "STALE_EPOCH"
     CONFLICTING = "CONFLICTING"
     UNSAFE_TERMS = "UNSAFE_TERMS"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 
 
 def refusal_message(code: RefusalCode, explanation: str) -> str:

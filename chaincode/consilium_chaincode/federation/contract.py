@@ -17,6 +17,7 @@ from consilium_chaincode.federation.readmission_functions import ReadmissionFunc
 from consilium_chaincode.federation.round_functions import RoundFunctions
 from consilium_chaincode.federation.study_functions import StudyFunctions
 from consilium_chaincode.federation.verification_functions import VerificationFunctions
+from consilium_chaincode.privacy.functions import PrivacyFunctions
 
 
 def endorser_clock() -> int:
@@ -25,7 +26,12 @@ def endorser_clock() -> int:
 
 
 class FederationContract(
-    ConsortiumFunctions, StudyFunctions, RoundFunctions, VerificationFunctions, ReadmissionFunctions
+    ConsortiumFunctions,
+    StudyFunctions,
+    RoundFunctions,
+    VerificationFunctions,
+    ReadmissionFunctions,
+    PrivacyFunctions,
 ):
     """All functions of the federation. Tests give a clock of their own."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from consilium_chaincode.federation import bars, opening, round_writes, state_keys
 from consilium_chaincode.federation import round as rules
 from consilium_chaincode.federation import study as studies
+from consilium_chaincode.federation.bounds import smallest_cohort
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
 from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
 from consilium_chaincode.federation.errors import Refused
@@ -12,6 +13,8 @@ from consilium_chaincode.federation.ledger_state import LedgerState, require_unw
 from consilium_chaincode.federation.round_reading import read_held, read_written
 from consilium_chaincode.federation.round_view import read_view
 from consilium_chaincode.federation.verification_functions import participant
+from consilium_chaincode.privacy.account import charge_anchor
+from consilium_chaincode.privacy.account_reading import read_spending, require_affordable
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import encode
@@ -66,6 +69,9 @@ class RoundFunctions(ContractPart):
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         opened, following = opening.open_round(study, progress, consortium, key_epoch, barred, proposed, timestamp)
         opening.check_opener(study.terms, progress, caller.organization, timestamp)
+        # Whose accounts are read follows from who would take part.
+        least = smallest_cohort(study.terms.max_colluding)
+        await require_affordable(ledger, proposed.study, study.terms.privacy, opened.participants, least)
         # Write: the round's state, the study's progress.
         await ledger.write(state_keys.round_state(proposed.study, proposed.round), opened)
         await ledger.write(state_keys.study_progress(proposed.study), following)
@@ -100,7 +106,7 @@ class RoundFunctions(ContractPart):
         """Bind a hospital to its encrypted update before anything of it is uploaded."""
         # Who may: a client of one of the round's hospitals.
         caller = caller_of(stub, CLIENT)
-        # Read: the study, the round, the caller's own keys of this attempt and the one before.
+        # Read: the study, the round, the caller's own keys of this attempt and the one before, its privacy account.
         ledger = LedgerState(stub)
         study = await ledger.study(anchor.study)
         state = await ledger.round(anchor.study, anchor.round)
@@ -110,13 +116,19 @@ class RoundFunctions(ContractPart):
         if anchor.attempt > 0:
             earlier_key = state_keys.anchor(anchor.study, anchor.round, anchor.attempt - 1, caller.organization)
             earlier = await ledger.read(Anchor, earlier_key)
+        spending = await read_spending(ledger, caller.organization, anchor, earlier)
         # Check.
         caller.require_among(state.participants, participant(state))
         timestamp = self.timestamp(stub, study.terms.clock_tolerance)
         require_unwritten(existing, f"{caller.organization}'s anchor of round {anchor.round}, attempt {anchor.attempt}")
         round_writes.check_anchor(study.terms, state, anchor, earlier, timestamp)
-        # Write: the caller's own key.
+        charged = charge_anchor(spending, study.terms.privacy, anchor)
+        # Write: the caller's own key; its privacy account and newest entry, once a round.
         await ledger.write(own_key, anchor)
+        if charged is not None:
+            account, newest = charged
+            await ledger.write(state_keys.privacy_account(caller.organization, account.data_set), account)
+            await ledger.write(state_keys.study_privacy(anchor.study, caller.organization), newest)
         ledger.announce(EventName.UPDATE_ANCHORED, caller.organization, anchor.study, anchor.round, state.phase)
         return b""
 

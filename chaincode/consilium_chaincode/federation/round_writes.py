@@ -9,12 +9,11 @@ from consilium_chaincode.federation.deadlines import check_in_time
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.round import expected_holders
 from consilium_chaincode.federation.study import chunk_count, sample_cap
+from consilium_chaincode.privacy.account import check_entry
 from consilium_proto.records import (
     Anchor,
     Attestation,
     Join,
-    PrivacyEntry,
-    PrivacyTerms,
     Publication,
     Round,
     RoundPhase,
@@ -46,7 +45,7 @@ def check_anchor(terms: StudyTerms, state: Round, anchor: Anchor, earlier: Ancho
     require_attempt(state, anchor.attempt)
     check_in_time(timestamp, state.deadline)
     _check_chunks(terms, anchor.chunks)
-    _check_privacy(terms.privacy, anchor.privacy)
+    check_entry(terms.privacy, anchor.privacy)
     if earlier is not None and anchor.privacy != earlier.privacy:
         raise Refused(
             RefusalCode.CONFLICTING,
@@ -124,25 +123,3 @@ def _check_chunks(terms: StudyTerms, chunks: int) -> None:
             RefusalCode.CONFLICTING,
             f"{chunks} chunks; {terms.parameters} parameters in parameter set {terms.parameter_set} make {expected}",
         )
-
-
-def _check_privacy(terms: PrivacyTerms | None, entry: PrivacyEntry | None) -> None:
-    if terms is None and entry is None:
-        return
-    if terms is None or entry is None:
-        need = "no privacy entry" if terms is None else "a privacy entry"
-        raise Refused(RefusalCode.CONFLICTING, f"the study's terms ask for {need} in every anchor")
-    for problem, found in (
-        ("the sample rate is above 1", entry.sample_rate_numerator > entry.sample_rate_denominator),
-        ("the noise is below the terms'", entry.noise_multiplier_milli < terms.noise_multiplier_milli),
-        ("the clipping bound isn't the terms'", entry.clip_milli != terms.clip_milli),
-        ("delta isn't the terms'", not _same_delta(entry, terms)),
-        ("epsilon falls", entry.epsilon_after_micro < entry.epsilon_before_micro),
-        ("epsilon is above the budget", entry.epsilon_after_micro > terms.epsilon_budget_micro),
-    ):
-        if found:
-            raise Refused(RefusalCode.CONFLICTING, f"privacy entry: {problem}")
-
-
-def _same_delta(entry: PrivacyEntry, terms: PrivacyTerms) -> bool:
-    return entry.delta_numerator * terms.delta_denominator == terms.delta_numerator * entry.delta_denominator

@@ -29,6 +29,16 @@ def hospital_key(hospital: str) -> str:
     return composite_key("hospital-key", hospital)
 
 
+def privacy_account(hospital: str, data_set: str) -> str:
+    """What a hospital's data set has spent in all studies; written by that hospital's anchors alone."""
+    return composite_key("privacy-account", hospital, data_set)
+
+
+def study_privacy(name: str, hospital: str) -> str:
+    """The privacy entry of a hospital's newest anchor in a study; written by that hospital's anchors alone."""
+    return composite_key("study-privacy", name, hospital)
+
+
 def study(name: str) -> str:
     """A study's terms and phase; written by ProposeStudy, ActivateStudy and CloseStudy."""
     return composite_key(STUDY_KIND, name)

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from consilium_chaincode.federation.bounds import largest_coalition, majority
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.listings import check_sorted_unique
+from consilium_chaincode.privacy.account import check_privacy_terms
 from consilium_proto.canonical import digest
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import parameter_set
 from consilium_proto.records import (
     MAX_LISTED_CHUNKS,
     Consortium,
-    PrivacyTerms,
     Round,
     RoundPhase,
     Study,
@@ -60,7 +60,7 @@ def check_terms(terms: StudyTerms, consortium: Consortium) -> None:
     check_coalition(terms, consortium)
     _check_parameter_set(terms)
     if terms.privacy is not None:
-        _check_privacy(terms.privacy)
+        check_privacy_terms(terms.privacy)
 
 
 def check_coalition(terms: StudyTerms, consortium: Consortium) -> None:
@@ -85,14 +85,6 @@ def _check_parameter_set(terms: StudyTerms) -> None:
             RefusalCode.UNSAFE_TERMS,
             f"{terms.parameters} parameters take {chunks} chunks of {terms.parameter_set}; a dispute can list at most "
             f"{MAX_LISTED_CHUNKS}: choose a set with more values in a chunk",
-        )
-
-
-def _check_privacy(privacy: PrivacyTerms) -> None:
-    if privacy.delta_numerator >= privacy.delta_denominator:
-        raise Refused(
-            RefusalCode.UNSAFE_TERMS,
-            f"delta is {privacy.delta_numerator}/{privacy.delta_denominator}; it must be below 1",
         )
 
 

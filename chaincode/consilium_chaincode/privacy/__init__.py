@@ -1,0 +1,1 @@
+"""The integer privacy ledger: what each hospital's data sets have spent, over all rounds and studies."""
