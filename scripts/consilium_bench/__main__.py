@@ -73,7 +73,7 @@ class Bench:
             self._verification(bits)
         self._memory()
         found = self._ask("dispute", repetitions=5 if self._arguments.small else 50)
-        self.rows.append(rows.dispute_row(found))
+        self.rows += rows.dispute_rows(found)
         if self._arguments.with_ledger:
             self._ledger()
 
