@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consilium_chaincode.federation.errors import Refused
+from consilium_proto.rdp import GaussianSteps, epsilon_micro
 from consilium_proto.records import (
     Anchor,
     Attestation,
@@ -135,7 +136,7 @@ def privacy_entry(**changes: Any) -> PrivacyEntry:
         "delta_numerator": 1,
         "delta_denominator": 1000,
         "epsilon_before_micro": 0,
-        "epsilon_after_micro": 500_000,
+        "epsilon_after_micro": epsilon_micro([GaussianSteps(1, 10, 1100, 10)], 1, 1000),
     }
     return PrivacyEntry(**{**values, **changes})
 
