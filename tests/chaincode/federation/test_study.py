@@ -48,6 +48,7 @@ from consilium_proto.refusals import RefusalCode
         ({"max_colluding": 2, "participants": participants(HOSPITALS[:3])}, RefusalCode.UNSAFE_TERMS, "and 1"),
         ({"parameter_set": "unknown"}, RefusalCode.UNSAFE_TERMS, "unknown"),
         ({"privacy": privacy_terms(delta_numerator=1000)}, RefusalCode.UNSAFE_TERMS, "delta"),
+        ({"privacy": privacy_terms(noise_multiplier_milli=299)}, RefusalCode.UNSAFE_TERMS, "at least 0.3"),
     ],
 )
 def test_terms_are_refused(changes: dict[str, Any], code: RefusalCode, match: str) -> None:
