@@ -162,9 +162,10 @@ def _leave_challenged(terms: StudyTerms, state: Round, written: Written, timesta
 def _leave_listing(terms: StudyTerms, state: Round, written: Written, timestamp: int, late: bool) -> Round | None:
     if state.publisher in written.malformed:
         return _reject(terms, state, timestamp, lied=True)
-    expected = expected_lists(claimed(state, written.fingerprints))
-    if expected - written.listed and not late:
+    unlisted = expected_lists(claimed(state, written.fingerprints)) - written.listed
+    if unlisted and not late:
         return None
+    state = _note_missing(state, tuple(author for author, _ in unlisted))
     return _enter(terms, state, RoundPhase.PROVING, timestamp)
 
 

@@ -164,42 +164,36 @@ class FederationLedger:
             self.submit("Anchor", anchor(index, round=number, attempt=attempt), hospital)
         self.advance(number)
 
-    def hold_all(self, hospitals: Sequence[str] = HOSPITALS, number: int = 1, attempt: int = 0) -> None:
-        for hospital in hospitals:
-            for owner in witnessed_by(hospitals, hospital, 1):
-                self.submit("Hold", held(owner, round=number, attempt=attempt), hospital)
+    def hold_all(self, number: int = 1) -> None:
+        """Every witness confirms what it must; T is 1."""
+        state = self.round(number).round
+        for hospital in state.participants:
+            for owner in witnessed_by(state.participants, hospital, 1):
+                self.submit("Hold", held(owner, round=number, attempt=state.attempt), hospital)
 
-    def reach_aggregated(
-        self,
-        number: int = 1,
-        attempt: int = 0,
-        hospitals: Sequence[str] = HOSPITALS,
-        aggregator: str = AGGREGATORS[0],
-    ) -> None:
+    def reach_aggregated(self, number: int = 1, attempt: int = 0, aggregator: str = AGGREGATORS[0]) -> None:
         if not self.round(number).held:
-            self.hold_all(hospitals, number, attempt)
+            self.hold_all(number)
         self.submit("Publish", publication(round=number, attempt=attempt), aggregator)
         self.advance(number)
 
-    def reach_challenged(self, number: int = 1, hospitals: Sequence[str] = HOSPITALS, publication_: int = 1) -> None:
-        for hospital in hospitals:
-            self.submit("Reveal", reveal(hospital, publication_, number), hospital)
+    def reach_challenged(self, number: int = 1) -> None:
+        state = self.round(number).round
+        for hospital in state.participants:
+            self.submit("Reveal", reveal(hospital, state.publication, number), hospital)
         self.advance(number)
 
-    def reach_verified(
-        self,
-        number: int = 1,
-        hospitals: Sequence[str] = HOSPITALS,
-        publication_: int = 1,
-    ) -> None:
-        self.reach_challenged(number, hospitals, publication_)
-        self.fingerprint_all(number, hospitals, publication_)
-
-    def fingerprint_all(self, number: int = 1, hospitals: Sequence[str] = HOSPITALS, publication_: int = 1) -> None:
-        for hospital in hospitals:
-            written = fingerprint(hospital, hospitals, publication_, round=number)
+    def fingerprint_all(self, number: int = 1) -> None:
+        """Fingerprints that agree and add up, and what follows from them."""
+        state = self.round(number).round
+        for hospital in state.participants:
+            written = fingerprint(hospital, state.participants, state.publication, round=number)
             self.submit("Fingerprint", written, hospital)
         self.advance(number)
+
+    def reach_verified(self, number: int = 1) -> None:
+        self.reach_challenged(number)
+        self.fingerprint_all(number)
 
     def reach_final(self, model: str, hospitals: Sequence[str] = HOSPITALS, number: int = 1) -> None:
         for hospital in hospitals:

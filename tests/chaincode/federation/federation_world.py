@@ -15,6 +15,7 @@ from consilium_proto.records import (
     Attestation,
     Consortium,
     Deadlines,
+    Disproof,
     Fingerprint,
     FingerprintValue,
     Held,
@@ -25,7 +26,9 @@ from consilium_proto.records import (
     Participant,
     PrivacyEntry,
     PrivacyTerms,
+    ProvedChunk,
     Publication,
+    Readmission,
     Reveal,
     Round,
     RoundPhase,
@@ -247,6 +250,19 @@ def anchor(number: int = 0, **changes: Any) -> Anchor:
 
 def publication(**changes: Any) -> Publication:
     return Publication(**{"study": STUDY, "round": 1, "attempt": 0, "root": hash_(9), "chunks": CHUNKS, **changes})
+
+
+def proved_chunk(**changes: Any) -> ProvedChunk:
+    return ProvedChunk(**{"index": 0, "content": "00", "path": (hash_(1),), **changes})
+
+
+def disproof(**changes: Any) -> Disproof:
+    values = {"study": STUDY, "round": 1, "publication": 1, "vector": ALPHA, "author": BETA, "chunk": proved_chunk()}
+    return Disproof(**{**values, **changes})
+
+
+def readmission(party: str, number: int = 1) -> Readmission:
+    return Readmission(study=STUDY, party=party, round=number)
 
 
 def attestation(**changes: Any) -> Attestation:

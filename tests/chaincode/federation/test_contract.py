@@ -123,8 +123,8 @@ def test_a_retry_goes_on_without_the_missing_to_the_end(channel: FederationLedge
     channel.refuse(RefusalCode.FORBIDDEN, "Anchor", anchor(attempt=1), GAMMA)
     channel.reach_anchored(HOSPITALS[:3], attempt=1)
     assert len(channel.round().anchors) == 6
-    channel.reach_aggregated(attempt=1, hospitals=HOSPITALS[:3])
-    channel.reach_verified(hospitals=HOSPITALS[:3])
+    channel.reach_aggregated(attempt=1)
+    channel.reach_verified()
     channel.refuse(RefusalCode.FORBIDDEN, "Attest", attestation(), GAMMA)
     channel.reach_final(MODEL_1, HOSPITALS[:3])
     assert channel.round().round.attested_by == HOSPITALS[:3]
