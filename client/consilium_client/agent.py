@@ -106,6 +106,10 @@ class Agent:
             await asyncio.sleep(RETRY_SECONDS)
             return False
         except PeersError as error:
+            if isinstance(error, GatewayError) and error.refusal is RefusalCode.BUDGET_EXCEEDED:
+                self._refused(str(error))
+                await self._sleep(TICK_SECONDS)
+                return False
             if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
                 log.info("overtaken", extra={"detail": str(error)})
                 await asyncio.sleep(OVERTAKEN_SECONDS)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 
+from consilium_client import privacy_ledger
 from consilium_client.errors import ClientError, PolicyRefusalError, PrivacyError, TrainingError
 from consilium_client.journal import Parameters, QuantisedUpdate, RoundJournal
 from consilium_client.masks import mask_slots
@@ -38,12 +39,13 @@ async def join(site: Site, view: RoundView) -> None:
 
     Raises:
         PolicyRefusalError: the policy says no.
+        PrivacyError: the study's budget doesn't bear one more round.
     """
     state = view.round
     check_cohort(site.rule, tuple(entry.hospital for entry in site.terms.participants))
-    projected = site.training.projected_epsilon_micro()
-    if projected is not None:
-        check_budget(site.rule, projected)
+    entry = await privacy_ledger.entry_to_anchor(site, view)
+    if entry is not None:
+        check_budget(site.rule, entry.epsilon_after_micro)
     mask_key = site.keystore.x25519(mask_key_name(state)).public_key().public_bytes_raw().hex()
     message = Join(
         study=state.study,
@@ -67,13 +69,16 @@ async def anchor(site: Site, view: RoundView) -> None:
 
     Raises:
         PolicyRefusalError: the set lacks a required partner, is too small, or differs from that of an earlier upload.
+        PrivacyError: the study's budget doesn't bear this round; nothing was trained.
         TrainingError: the training failed, now or before.
     """
     state = view.round
     check_cohort(site.rule, state.participants)
     check_same_set(site, state)
     journal = site.journal.round(state.round)
-    update, entry = await _trained(site, state, journal)
+    # Before training, which a budget that is spent forbids; its numbers hold unless another study anchors meanwhile.
+    entry = await privacy_ledger.entry_to_anchor(site, view)
+    update = await _trained(site, state, journal)
     if journal.chunk_paths(state.attempt) is None:
         await _encrypt(site, view, journal, update)
     context = vector_context(site, state, site.hospital)
@@ -109,7 +114,7 @@ def check_same_set(site: Site, state: Round) -> None:
             )
 
 
-async def _trained(site: Site, state: Round, journal: RoundJournal) -> tuple[QuantisedUpdate, PrivacyEntry | None]:
+async def _trained(site: Site, state: Round, journal: RoundJournal) -> QuantisedUpdate:
     held = journal.training()
     if held is None:
         await asyncio.to_thread(_train, site, state, journal)
@@ -117,12 +122,11 @@ async def _trained(site: Site, state: Round, journal: RoundJournal) -> tuple[Qua
         held = journal.training()
         assert held is not None
     update, costs = held
-    if costs["privacy"] is None:
-        return update, None
-    entry = canonical.decode(PrivacyEntry, costs["privacy"].encode())
-    # An account that was lost and rebuilt from the ledger doesn't know yet of a round that was trained, not anchored.
-    site.training.count(state.round, entry)
-    return update, entry
+    if costs["privacy"] is not None:
+        entry = canonical.decode(PrivacyEntry, costs["privacy"].encode())
+        # An account that was lost and rebuilt from the ledger doesn't know yet of a round that wasn't anchored.
+        site.training.count(state.round, entry)
+    return update
 
 
 def _train(site: Site, state: Round, journal: RoundJournal) -> None:

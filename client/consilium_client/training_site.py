@@ -14,7 +14,8 @@ from consilium_client.study_file import StudyFile
 from consilium_client.training.accountant import Accountant, Cost, sampled_steps
 from consilium_client.training.evaluation import Evaluation, evaluate
 from consilium_client.training.plain import train_plain
-from consilium_proto.records import PrivacyEntry, PrivacyTerms, RoundPhase, RoundView
+from consilium_proto.privacy_account import may_be_uploaded
+from consilium_proto.records import PrivacyEntry, PrivacyTerms, RoundView
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ class TrainingSite:
         """The hospital's rows."""
         return self._rows
 
-    def projected_epsilon_micro(self, rounds: int = 1) -> int | None:
-        """Return epsilon after so many further rounds, in millionths; None without privacy noise."""
+    def projected_epsilon_micro(self, rounds: int) -> int | None:
+        """Return epsilon after so many further rounds, by the hospital's own account; None without privacy noise."""
         privacy = self._study.terms.privacy
         if privacy is None:
             return None
         return self._accountant.epsilon_micro(privacy, [self._cost(privacy)] * rounds)
+
+    def draft_entry(self) -> PrivacyEntry | None:
+        """Return what one round costs, its epsilons still 0; None without privacy noise."""
+        privacy = self._study.terms.privacy
+        return None if privacy is None else self._accountant.entry(self._cost(privacy), privacy)
 
     def train(self, base: Parameters, round_number: int) -> TrainedUpdate:
         """Train one round from `base`, float64[P].
@@ -102,7 +108,7 @@ class TrainingSite:
         privacy, state = self._study.terms.privacy, view.round
         if privacy is None:
             return None
-        if not counts_as_spent(view, hospital):
+        if not may_be_uploaded(view.round, hospital):
             self._accountant.release(state.study, state.round)
         return self._accountant.epsilon_micro(privacy)
 
@@ -138,12 +144,7 @@ def restore_account(accountant: Accountant, data_set: str, hospital: str, views:
         for anchored in view.anchors:
             entry = anchored.anchor.privacy
             mine = anchored.hospital == hospital and entry is not None and entry.data_set == data_set
-            if mine and entry is not None and counts_as_spent(view, hospital):
+            if mine and entry is not None and may_be_uploaded(view.round, hospital):
                 accountant.restore(view.round.study, view.round.round, entry)
                 restored += 1
     return restored
-
-
-def counts_as_spent(view: RoundView, hospital: str) -> bool:
-    """An entry counts unless its round ended before ANCHORED or dropped the hospital (it may have been uploaded)."""
-    return hospital in view.round.participants and view.round.ended_in not in (RoundPhase.OPEN, RoundPhase.SEALED)

@@ -99,6 +99,10 @@ class Accountant:
                 )
             self._costs[key] = cost
             self._save()
+        return self.entry(cost, terms, before, after)
+
+    def entry(self, cost: Cost, terms: PrivacyTerms, before: int = 0, after: int = 0) -> PrivacyEntry:
+        """Return the entry of a round that takes epsilon from `before` to `after`, in millionths."""
         return PrivacyEntry(
             data_set=self._data_set,
             delta_numerator=terms.delta_numerator,
