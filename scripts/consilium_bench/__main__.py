@@ -12,6 +12,8 @@ from typing import Any
 from consilium_bench import ledger_round, nvflare_environment, report, rows, shapes
 from consilium_bench.child import ChildError, run
 from consilium_bench.cipher_paths import PATHS
+from consilium_network.errors import NetworkError
+from consilium_peers.errors import PeersError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENTS = 10
@@ -104,7 +106,10 @@ class Bench:
 
     def _ledger(self) -> None:
         self._say("ledger_round: a network of four hospitals")
-        found = asyncio.run(ledger_round.measure(self._arguments.out / "network", self._say))
+        try:
+            found = asyncio.run(ledger_round.measure(self._arguments.out / "network", self._say))
+        except (NetworkError, PeersError, RuntimeError, TimeoutError) as error:
+            raise ChildError(f"ledger_round: {error or 'a write was refused for too long'}") from error
         ledger_round.write(self._arguments.out / "ledger.json", found)
         self.answers["ledger_round"] = found
         self.rows.append(rows.ledger_row(found))
@@ -123,15 +128,24 @@ class Bench:
 def main(words: list[str] | None = None) -> int:
     """Run the benchmark; exit code 1 when a measurement failed, or a target is missed under --strict."""
     arguments = parse(words)
-    bench = Bench(arguments)
+    bench, failure = Bench(arguments), None
     try:
         bench.run()
     except ChildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        failure = error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    if bench.rows:
+        _show(bench, arguments)
+    if failure is not None:
+        print(f"error: {failure}", file=sys.stderr)
+        return 1
+    return 1 if report.missed(bench.rows) and arguments.strict else 0
+
+
+def _show(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Write the figures, those before a failure too, and print them."""
     report.write(arguments.out, bench.rows, bench.settings, bench.answers)
     print("\n" + report.as_text(bench.rows) + "\n")
     if not arguments.with_nvflare:
@@ -139,7 +153,6 @@ def main(words: list[str] | None = None) -> int:
     short = report.missed(bench.rows)
     print(f"{len(short)} targets missed" if short else "all targets are met")
     print(f"figures: {arguments.out / 'result.json'}, plot: {arguments.out / 'result.png'}")
-    return 1 if short and arguments.strict else 0
 
 
 def _bits(text: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from consilium_bench import child, report, rows, shapes
-from consilium_bench.__main__ import main
+from consilium_bench.__main__ import Bench, main
 from consilium_bench.cipher_paths import PATHS
 from consilium_bench.rows import Row, Sense
 
@@ -110,6 +110,19 @@ def test_a_failed_measurement_is_one_message(capsys: pytest.CaptureFixture[str],
         child.run("our_side", size="small", clients=10, bits=8, path="none")
     assert main(["--with-nvflare", "--nvflare-lock", str(tmp_path / "none.txt"), "--out", str(tmp_path)]) == 1
     assert "can't read NVIDIA FLARE's lock" in capsys.readouterr().err
+
+
+def test_what_was_measured_before_a_failure_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(bench: Bench) -> None:
+        bench.rows.append(Row("x", 1, "s", target=2))
+        raise child.ChildError("the network doesn't come up")
+
+    monkeypatch.setattr(Bench, "run", failing)
+    assert main(["--out", str(tmp_path)]) == 1
+    assert "error: the network doesn't come up" in capsys.readouterr().err
+    assert [row["name"] for row in json.loads((tmp_path / "result.json").read_text())["rows"]] == ["x"]
 
 
 def test_children_run_with_one_thread_and_their_own_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
