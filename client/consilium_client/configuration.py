@@ -8,15 +8,19 @@ from typing import Any
 
 import yaml
 
+from consilium_client.cipher_path import CipherPath
 from consilium_client.errors import ConfigurationError
 
 _PATHS = ("profile", "table", "policy", "state")
-_FIELDS = {*_PATHS, "data_set", "passphrase_file", "studies"}
+_FIELDS = {*_PATHS, "data_set", "passphrase_file", "studies", "encryption"}
 
 
 @dataclass(frozen=True)
 class HospitalConfiguration:
-    """One hospital's files. `data_set` is the hospital's own short name for the table, known to it alone."""
+    """One hospital's files.
+
+    `data_set` is the hospital's own short name for the table, known to it alone; `cipher_path` the way through SEAL.
+    """
 
     profile: Path
     table: Path
@@ -25,6 +29,7 @@ class HospitalConfiguration:
     data_set: str
     passphrase_file: Path | None
     studies: tuple[Path, ...]
+    cipher_path: CipherPath = CipherPath.INTERFACE
 
 
 def load_configuration(path: Path) -> HospitalConfiguration:
@@ -49,7 +54,16 @@ def load_configuration(path: Path) -> HospitalConfiguration:
         data_set=document["data_set"],
         passphrase_file=None if passphrase_file is None else base / str(passphrase_file),
         studies=tuple(base / entry for entry in studies),
+        cipher_path=_cipher_path(path, document.get("encryption", CipherPath.INTERFACE.value)),
     )
+
+
+def _cipher_path(path: Path, value: object) -> CipherPath:
+    try:
+        return CipherPath(value)
+    except ValueError:
+        known = " or ".join(choice.value for choice in CipherPath)
+        raise ConfigurationError(f"{path}: encryption is {value!r}; expected {known}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

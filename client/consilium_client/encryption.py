@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from tenseal import sealapi
 
+from consilium_client.cipher_path import CipherPath
 from consilium_client.errors import EncryptionError
 from consilium_client.packing import check_slots
+from consilium_client.seal_paths import open_path
+from consilium_client.zeros import PreparedZeros, add_plaintext
 from consilium_proto.chunk_tree import encode_fields
-from consilium_proto.chunks import decode_sum, encode_update
+from consilium_proto.chunks import UpdateChunk, decode_sum, encode_update
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
 from consilium_proto.seal_streams import MemoryFile, SealContext
@@ -34,8 +37,22 @@ class UpdateCipher:
     unrelated chunks.
     """
 
-    def __init__(self, parameter_set: ParameterSet, key_seed: bytes, epoch: int) -> None:
+    def __init__(
+        self,
+        parameter_set: ParameterSet,
+        key_seed: bytes,
+        epoch: int,
+        path: CipherPath = CipherPath.INTERFACE,
+        zeros: PreparedZeros | None = None,
+    ) -> None:
         """Derive the epoch's key from its 64-byte seed.
+
+        Args:
+            parameter_set: the study's.
+            key_seed: the epoch's secret.
+            epoch: its number.
+            path: which way to take through SEAL.
+            zeros: encryptions of zero that were prepared under this very key; used before any is made here.
 
         Raises:
             EncryptionError: a seed of another length, or a SEAL that the parameter set isn't for.
@@ -44,12 +61,13 @@ class UpdateCipher:
             raise EncryptionError(f"a key seed has {KEY_SEED_SIZE} bytes, not {len(key_seed)}")
         self._parameter_set = parameter_set
         self._epoch = epoch
-        self._file = MemoryFile()
+        self._zeros = zeros
         try:
             self._context = SealContext(parameter_set)
             key = self._derive_key(key_seed)
         except WireError as error:
             raise EncryptionError(str(error)) from None
+        self._path = open_path(path, self._context)
         self._encryptor = sealapi.Encryptor(self._context.seal, key)
         self._decryptor = sealapi.Decryptor(self._context.seal, key)
 
@@ -65,23 +83,36 @@ class UpdateCipher:
             raise EncryptionError(
                 f"slots must be uint64 of shape (chunks, {degree}), not {slots.dtype} of shape {slots.shape}"
             )
-        check_slots(slots)
+        check_slots(slots, self._parameter_set.plain_bits)
         return (self._encrypt_row(row) for row in slots)
 
-    def decrypt(self, chunks: Iterable[bytes]) -> NDArray[np.uint64]:
+    def encrypt_zero(self) -> UpdateChunk:
+        """Return a fresh encryption of zero, to which one plaintext may be added, once."""
+        return self._path.encrypt(self._encryptor, np.zeros(self._parameter_set.degree, dtype=np.uint64))
+
+    def decrypt(self, chunks: Iterable[bytes], count: int | None = None) -> NDArray[np.uint64]:
         """Return the slots, uint64[chunks, degree], of a sum's chunks, in order.
 
-        Only a sum whose root the ledger holds may be decrypted and acted on: what is decrypted for anybody who asks
+        Only a sum that the ledger has verified may be decrypted and acted on: what is decrypted for anybody who asks
         gives the secret key away.
 
+        Args:
+            chunks: the sum's chunks.
+            count: how many there are, if that is known: it saves a copy.
+
         Raises:
-            EncryptionError: no chunk, or a malformed one; the message names its place.
+            EncryptionError: no chunk, another number of them, or a malformed one; the message names its place.
         """
-        row_type = np.dtype((np.uint64, (self._parameter_set.degree,)))
-        rows = (self._decrypt_chunk(place, chunk) for place, chunk in enumerate(chunks))
-        slots = np.fromiter(rows, dtype=row_type).view(np.uint64)
-        if not len(slots):
-            raise EncryptionError("a sum has at least one chunk")
+        held = chunks if count is not None else list(chunks)
+        expected = len(held) if isinstance(held, list) else count or 0
+        slots = np.empty((expected, self._parameter_set.degree), dtype=np.uint64)
+        place = -1
+        for place, chunk in enumerate(held):
+            if place >= expected:
+                raise EncryptionError(f"more than {expected} chunks")
+            self._decrypt_chunk(place, chunk, slots[place])
+        if place + 1 != expected or not expected:
+            raise EncryptionError(f"{place + 1} chunks instead of {expected or 'at least one'}")
         return slots
 
     def _derive_key(self, key_seed: bytes) -> Any:  # a sealapi.SecretKey, which is untyped
@@ -92,22 +123,21 @@ class UpdateCipher:
         generator = sealapi.KeyGenerator(SealContext(self._parameter_set, seed=list(words)).seal)
         passage = MemoryFile()
         key = sealapi.SecretKey()
-        passage.load(key, self._context.seal, passage.save(generator.secret_key()))
+        passage.load(key, self._context.seal, [passage.save(generator.secret_key())])
         passage.close()
         return key
 
     def _encrypt_row(self, row: NDArray[np.uint64]) -> bytes:
-        plaintext = sealapi.Plaintext()
-        self._file.load(plaintext, self._context.seal, self._context.plaintext_stream(row))
-        words, seed = self._context.read_update(self._file.save(self._encryptor.encrypt_symmetric(plaintext)))
-        return encode_update(self._parameter_set, self._epoch, words, seed)
+        zero = None if self._zeros is None else self._zeros.take()
+        if zero is None:
+            made = self._path.encrypt(self._encryptor, row)
+            return encode_update(self._parameter_set, self._epoch, made.words, made.seed)
+        words = add_plaintext(self._parameter_set, zero.words, row)
+        return encode_update(self._parameter_set, self._epoch, words, zero.seed)
 
-    def _decrypt_chunk(self, place: int, chunk: bytes) -> NDArray[np.uint64]:
-        ciphertext, plaintext = sealapi.Ciphertext(), sealapi.Plaintext()
+    def _decrypt_chunk(self, place: int, chunk: bytes, slots: NDArray[np.uint64]) -> None:
         try:
             words = decode_sum(self._parameter_set, self._epoch, chunk)
-            self._file.load(ciphertext, self._context.seal, self._context.sum_stream(words))
+            self._path.decrypt(self._decryptor, words, slots)
         except WireError as error:
             raise EncryptionError(f"chunk {place + 1} of the sum: {error}") from None
-        self._decryptor.decrypt(ciphertext, plaintext)
-        return self._context.read_plaintext(self._file.save(plaintext))

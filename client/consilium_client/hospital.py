@@ -65,6 +65,7 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
                 rule=policy.rule(study.terms),
                 study=study,
                 training=training,
+                cipher_path=configuration.cipher_path,
             )
             agents.append(_run_agent(study.terms.study, Agent(site, network)))
         log.info("running", extra={"hospital": profile.organization, "studies": [s.terms.study for s in studies]})

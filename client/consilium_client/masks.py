@@ -21,7 +21,6 @@ from consilium_client.errors import MaskError
 from consilium_client.packing import check_slots
 from consilium_proto.chunk_tree import VectorContext, encode_fields
 from consilium_proto.errors import WireError
-from consilium_proto.parameter_sets import PLAIN_BITS
 
 # With fewer than two peers the sum minus one's own update is the other's.
 MIN_PEERS = 2
@@ -37,8 +36,9 @@ def mask_slots(
     own_id: str,
     peers: Mapping[str, str],
     context: VectorContext,
+    plain_bits: int,
 ) -> NDArray[np.uint64]:
-    """Return the masked slots, uint64[chunks, degree] below t = 2^48; the slots given stay as they are.
+    """Return the masked slots, uint64[chunks, degree] below t; the slots given stay as they are.
 
     Args:
         slots: uint64[chunks, degree], each below t.
@@ -46,6 +46,7 @@ def mask_slots(
         own_id: this hospital's MSP id.
         peers: the mask keys (hex) of all *other* hospitals of the attempt, by MSP id.
         context: the vector that is masked; its owner is this hospital.
+        plain_bits: log2 of the plaintext modulus t.
 
     Raises:
         MaskError: fewer than two peers, oneself among them, another's context, or a malformed or low-order key.
@@ -57,13 +58,13 @@ def mask_slots(
         raise MaskError(f"{own_id} is listed among its own peers")
     if len(peers) < MIN_PEERS:
         raise MaskError(f"masks need at least {MIN_PEERS} other hospitals, not {len(peers)}: two see each other's sum")
-    check_slots(slots)
+    check_slots(slots, plain_bits)
     masked = np.ascontiguousarray(slots).reshape(-1).astype(np.uint64, copy=True)
     for peer in sorted(peers):
         keystream = _keystream(_pair_key(own, own_id, peer, peers[peer], context))
         _apply(masked, keystream, add=own_id < peer)
     # 2^64 is a multiple of t, so wrapping in 64 bits and reducing once at the end is arithmetic modulo t.
-    masked &= np.uint64((1 << PLAIN_BITS) - 1)
+    masked &= np.uint64((1 << plain_bits) - 1)
     return masked.reshape(slots.shape)
 
 

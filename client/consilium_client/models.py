@@ -46,15 +46,14 @@ def next_model(base: Parameters, summed: Parameters, samples: list[int], terms: 
     return result
 
 
-async def epoch_cipher(site: Site, state: Round) -> UpdateCipher:
+async def epoch_seed(site: Site, state: Round) -> bytes:
     """Open the round's key epoch with this hospital's wrapping key; a round ends under the epoch it began under.
 
     Raises:
         KeyEpochError: the hospital holds no key of the epoch, or what it unwraps isn't what the ledger commits to.
     """
     epoch = await site.federation.read_key_epoch(state.study, state.epoch)
-    seed = unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
-    return UpdateCipher(site.parameter_set, seed, epoch.epoch)
+    return unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
 
 
 async def derive_model(site: Site, view: RoundView) -> str:
@@ -78,8 +77,8 @@ async def derive_model(site: Site, view: RoundView) -> str:
         raise UnusableSumError(reason)
     vector = await published_sum(site, view, patience=SUM_PATIENCE_SECONDS)
     started = time.monotonic()
-    cipher = await epoch_cipher(site, state)
-    slots = await asyncio.to_thread(cipher.decrypt, iter(vector))
+    cipher = UpdateCipher(site.parameter_set, await epoch_seed(site, state), state.epoch, site.cipher_path)
+    slots = await asyncio.to_thread(cipher.decrypt, iter(vector), len(vector.paths))
     try:
         sums = unpack(slots, site.parameter_set, site.terms.parameters)
         bound = site.terms.update_bound_micro / 1e6

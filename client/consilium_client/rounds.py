@@ -12,10 +12,11 @@ import logging
 import time
 
 from consilium_client import privacy_ledger
+from consilium_client.encryption import UpdateCipher
 from consilium_client.errors import ClientError, PolicyRefusalError, PrivacyError, TrainingError
 from consilium_client.journal import Parameters, QuantisedUpdate, RoundJournal
 from consilium_client.masks import mask_slots
-from consilium_client.models import derive_model, epoch_cipher
+from consilium_client.models import derive_model, epoch_seed
 from consilium_client.packing import pack
 from consilium_client.policy import check_budget, check_cohort
 from consilium_client.quantise import quantise
@@ -24,6 +25,7 @@ from consilium_client.site import Site
 from consilium_client.training_site import TrainedUpdate
 from consilium_client.vectors import own_vector, vector_context
 from consilium_client.verification import chain_value_for
+from consilium_client.zeros import preparing
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView
@@ -78,9 +80,13 @@ async def anchor(site: Site, view: RoundView) -> None:
     journal = site.journal.round(state.round)
     # Before training, which a budget that is spent forbids; its numbers hold unless another study anchors meanwhile.
     entry = await privacy_ledger.entry_to_anchor(site, view)
-    update = await _trained(site, state, journal)
     if journal.chunk_paths(state.attempt) is None:
-        await _encrypt(site, view, journal, update)
+        key_seed, chunks = await epoch_seed(site, state), site.parameter_set.chunk_count(site.terms.parameters)
+        # While the hospital trains, another process prepares what its update will be encrypted with.
+        with preparing(site.parameter_set, key_seed, state.epoch, chunks) as zeros:
+            update = await _trained(site, state, journal)
+            cipher = UpdateCipher(site.parameter_set, key_seed, state.epoch, site.cipher_path, zeros)
+            await _encrypt(site, view, journal, update, cipher)
     context = vector_context(site, state, site.hospital)
     digests = [chunk_digest(chunk) for chunk in journal.chunks(state.attempt)]
     message = Anchor(
@@ -155,7 +161,9 @@ def _train_once(
     raise TrainingError(f"round {state.round} failed in training and isn't trained again: {reason}")
 
 
-async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: QuantisedUpdate) -> None:
+async def _encrypt(
+    site: Site, view: RoundView, journal: RoundJournal, update: QuantisedUpdate, cipher: UpdateCipher
+) -> None:
     state = view.round
     started = time.monotonic()
     slots = pack(update, site.parameter_set)
@@ -165,8 +173,8 @@ async def _encrypt(site: Site, view: RoundView, journal: RoundJournal, update: Q
         if entry.hospital in state.participants and entry.hospital != site.hospital
     }
     own = site.keystore.x25519(mask_key_name(state))
-    masked = mask_slots(slots, own, site.hospital, peers, vector_context(site, state, site.hospital))
-    cipher = await epoch_cipher(site, state)
+    context = vector_context(site, state, site.hospital)
+    masked = mask_slots(slots, own, site.hospital, peers, context, site.parameter_set.plain_bits)
     await asyncio.to_thread(journal.save_chunks, state.attempt, cipher.encrypt(masked))
     journal.note(encryption_seconds=time.monotonic() - started)
     log.info("encrypted", extra={"study": state.study, "round": state.round, "attempt": state.attempt})

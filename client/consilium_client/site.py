@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from consilium_client.cipher_path import CipherPath
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import Keystore
 from consilium_client.policy import StudyRule
@@ -28,6 +29,7 @@ class Site:
     rule: StudyRule
     study: StudyFile
     training: TrainingSite
+    cipher_path: CipherPath = CipherPath.INTERFACE
 
     @property
     def terms(self) -> StudyTerms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import numpy as np
@@ -27,28 +27,23 @@ def chunk_values(
     Raises:
         ChunkError: a malformed chunk.
     """
+    write = _writer(parameter_set, epoch, kind)
     values: list[Value] = []
-    for words in _batches(_words(parameter_set, epoch, kind, chunks), 2 * parameter_set.degree):
-        values += challenge.chunk_values(words, len(values))
+    space = np.empty((_BATCH, 2 * parameter_set.degree), dtype=np.uint64)
+    remaining = iter(chunks)
+    while batch := list(itertools.islice(remaining, _BATCH)):
+        for row, chunk in zip(space, batch, strict=False):
+            write(chunk, row)
+        values += challenge.chunk_values(space[: len(batch)], len(values))
     return values
 
 
-def _words(
-    parameter_set: ParameterSet, epoch: int, kind: Kind, chunks: Iterable[bytes]
-) -> Iterator[NDArray[np.uint64]]:
-    if kind == "sum":
-        return (decode_sum(parameter_set, epoch, chunk).reshape(-1) for chunk in chunks)
-    expander = SeedExpander(parameter_set, epoch)
-    return (expander.expand(chunk).reshape(-1) for chunk in chunks)
+def _writer(parameter_set: ParameterSet, epoch: int, kind: Kind) -> Callable[[bytes, NDArray[np.uint64]], None]:
+    """Return a function that writes a chunk's words into a row, uint64[2 · degree]."""
+    if kind == "update":
+        return SeedExpander(parameter_set, epoch).expand
 
+    def write(chunk: bytes, row: NDArray[np.uint64]) -> None:
+        row[:] = decode_sum(parameter_set, epoch, chunk).reshape(-1)
 
-def _batches(rows: Iterator[NDArray[np.uint64]], width: int) -> Iterator[NDArray[np.uint64]]:
-    space = np.empty((_BATCH, width), dtype=np.uint64)
-    while True:
-        count = 0
-        for row in itertools.islice(rows, _BATCH):
-            space[count] = row
-            count += 1
-        if not count:
-            return
-        yield space[:count]
+    return write

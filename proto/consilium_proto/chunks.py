@@ -1,7 +1,8 @@
 """The bytes of one ciphertext chunk: what a hospital uploads and what an aggregator publishes. Needs numpy.
 
-A chunk is a header of 64 bytes and 64-bit little-endian words below q. A hospital's chunk ends in the 64-byte public
-seed that SEAL expands to the second polynomial; a sum has no seed, so its chunk carries both polynomials.
+A chunk is a header of 64 bytes and little-endian words below q, each in as many whole bytes as q needs. A hospital's
+chunk ends in the 64-byte public seed that SEAL expands to the second polynomial; a sum has no seed, so its chunk has
+both polynomials.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from consilium_proto.errors import ChunkError
 from consilium_proto.parameter_sets import ParameterSet
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 SEED_SIZE = 64
 _MAGIC = b"CSLC"
 # magic, wire version, kind, reserved, epoch, SEAL's version, reserved, parameter set.
@@ -39,12 +40,12 @@ class UpdateChunk:
 
 def update_chunk_size(parameter_set: ParameterSet) -> int:
     """Return the size of a hospital's chunk in bytes."""
-    return _HEADER.size + _WORD.itemsize * parameter_set.degree + SEED_SIZE
+    return _HEADER.size + parameter_set.word_bytes * parameter_set.degree + SEED_SIZE
 
 
 def sum_chunk_size(parameter_set: ParameterSet) -> int:
     """Return the size of a sum's chunk in bytes."""
-    return _HEADER.size + 2 * _WORD.itemsize * parameter_set.degree
+    return _HEADER.size + 2 * parameter_set.word_bytes * parameter_set.degree
 
 
 def encode_update(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64], seed: bytes) -> bytes:
@@ -69,7 +70,7 @@ def decode_update(parameter_set: ParameterSet, epoch: int, content: bytes) -> Up
         ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
     """
     body = _open(parameter_set, epoch, content, _Kind.UPDATE, update_chunk_size(parameter_set))
-    words = np.frombuffer(body, dtype=_WORD, count=parameter_set.degree)
+    words = _unpacked(parameter_set, body[:-SEED_SIZE])
     _check_words(parameter_set, words)
     return UpdateChunk(words, bytes(body[-SEED_SIZE:]))
 
@@ -91,7 +92,7 @@ def decode_sum(parameter_set: ParameterSet, epoch: int, content: bytes) -> NDArr
         ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
     """
     body = _open(parameter_set, epoch, content, _Kind.SUM, sum_chunk_size(parameter_set))
-    words = np.frombuffer(body, dtype=_WORD)
+    words = _unpacked(parameter_set, body)
     _check_words(parameter_set, words)
     return words.reshape(2, parameter_set.degree)
 
@@ -135,7 +136,20 @@ def _encode_words(parameter_set: ParameterSet, words: NDArray[np.uint64], shape:
     if words.shape != shape or words.dtype != np.uint64:
         raise ChunkError(f"a chunk's words are uint64 of shape {shape}, not {words.dtype} of shape {words.shape}")
     _check_words(parameter_set, words)
-    return words.astype(_WORD, copy=False).tobytes()
+    whole = words.astype(_WORD, copy=False)
+    if parameter_set.word_bytes == _WORD.itemsize:
+        return whole.tobytes()
+    return whole.reshape(-1).view(np.uint8).reshape(-1, _WORD.itemsize)[:, : parameter_set.word_bytes].tobytes()
+
+
+def _unpacked(parameter_set: ParameterSet, body: memoryview) -> NDArray[np.uint64]:
+    """Return the words of a body, uint64[count], which may be a view of it."""
+    size = parameter_set.word_bytes
+    if size == _WORD.itemsize:
+        return np.frombuffer(body, dtype=_WORD)
+    words = np.zeros(len(body) // size, dtype=_WORD)
+    words.view(np.uint8).reshape(-1, _WORD.itemsize)[:, :size] = np.frombuffer(body, np.uint8).reshape(-1, size)
+    return words
 
 
 def _check_words(parameter_set: ParameterSet, words: NDArray[np.uint64]) -> None:

@@ -1,8 +1,9 @@
 """The encryption parameters a study may choose, with the arithmetic that makes its sums exact. Pure Python.
 
-All sets are BFV (Fan, Vercauteren 2012) with one coefficient prime q and plaintext modulus t = 2^48. Only additions
-are done, so t needs no batching: `fields` quantised values lie side by side in every plaintext coefficient, each in
-`field_width` bits, wide enough for the sum of all hospitals.
+All sets are BFV (Fan, Vercauteren 2012) with one coefficient prime q and a plaintext modulus t that is a power of two.
+Only additions are done, so t needs no batching: `fields` quantised values are the digits of every plaintext coefficient
+in base `field_base`, which is above the sum of all hospitals. A power of two makes fields of whole bits; a base just
+above the largest sum (mixed radix) fits the same values into a smaller t, so that q can be smaller too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from consilium_proto.errors import UnknownParameterSetError, WireError
 
 # SEAL draws fresh noise from a centred binomial distribution of 42 coins: every coefficient is at most 21 in size.
 FRESH_NOISE_BOUND = 21
-# log2 of the plaintext modulus t of every set, so masks need no parameter set.
-PLAIN_BITS = 48
 # The manifest of a vector, and so every record that counts chunks, ends here.
 MAX_CHUNKS = 2**24
 
@@ -34,7 +33,7 @@ class ParameterSet:
         plain_bits: log2 of the plaintext modulus t.
         bits: size of one hospital's quantised value.
         fields: values per coefficient.
-        field_width: bits per field of a sum.
+        field_base: the base of a coefficient's digits; the sum of all hospitals' values is below it.
         max_hospitals: the most hospitals whose sum is exact for every draw of the noise.
         security_bits: classical security of (N, q) with a ternary key, HomomorphicEncryption.org standard (2018).
         seal_version: (major, minor) of the SEAL release whose seed expansion and streams the chunks follow.
@@ -46,7 +45,7 @@ class ParameterSet:
     plain_bits: int
     bits: int
     fields: int
-    field_width: int
+    field_base: int
     max_hospitals: int
     security_bits: int
     seal_version: tuple[int, int]
@@ -55,6 +54,11 @@ class ParameterSet:
     def values_per_chunk(self) -> int:
         """How many model parameters one chunk carries."""
         return self.degree * self.fields
+
+    @property
+    def word_bytes(self) -> int:
+        """How many bytes a word below q takes."""
+        return -(-self.modulus.bit_length() // 8)
 
     @property
     def largest_value(self) -> int:
@@ -78,17 +82,17 @@ class ParameterSet:
         """Refuse a number of hospitals whose sum isn't exact for every draw of the noise.
 
         Each ciphertext adds at most 21 of noise and 1/2 of rounding, decryption rounds once more; so a sum decrypts
-        exactly when q/t > 2(21.5 K + 1). Fields don't spill into each other when K(2^b − 1) < 2^w.
+        exactly when q/t > 2(21.5 K + 1). Digits don't spill into each other when K(2^b − 1) is below their base.
 
         Raises:
             InexactSumError: fewer than one hospital, or too many. The message says which bound is broken.
         """
         if hospitals < 1:
             raise InexactSumError(f"a sum needs at least one hospital, not {hospitals}")
-        if hospitals * self.largest_value >= 1 << self.field_width:
+        if hospitals * self.largest_value >= self.field_base:
             raise InexactSumError(
-                f"{self.name}: the sum of {hospitals} values of {self.bits} bits overflows a field of "
-                f"{self.field_width} bits; at most {self.max_hospitals} hospitals"
+                f"{self.name}: the sum of {hospitals} values of {self.bits} bits overflows a field below "
+                f"{self.field_base}; at most {self.max_hospitals} hospitals"
             )
         if not self.modulus > ((2 * FRESH_NOISE_BOUND + 1) * hospitals + 2) << self.plain_bits:
             raise InexactSumError(
@@ -99,27 +103,46 @@ class ParameterSet:
             raise InexactSumError(f"{self.name} is for at most {self.max_hospitals} hospitals, not {hospitals}")
 
 
-# The largest prime below 2^58 that is 1 modulo 2N = 8192: the one SEAL picks for 58 bits at degree 4096.
-_PRIME_58 = 288_230_376_151_130_113
+# The largest primes below 2^56, 2^58 and 2^60 that are 1 modulo 2N = 8192: those that SEAL picks at degree 4096. The
+# standard's bounds at that degree: 58 bits for 256-bit security, 75 for 192, classical, ternary key.
+_PRIMES = {56: 72_057_594_037_641_217, 58: 288_230_376_151_130_113, 60: 1_152_921_504_606_830_593}
+_SECURITY = {56: 256, 58: 256, 60: 192}
 
 
-def _bfv_4096(bits: int, fields: int, field_width: int) -> ParameterSet:
+def _bfv_4096(
+    name: str, prime_bits: int, plain_bits: int, bits: int, fields: int, field_base: int, max_hospitals: int
+) -> ParameterSet:
     return ParameterSet(
-        name=f"bfv4096-q58-b{bits}",
+        name=name,
         degree=4096,
-        modulus=_PRIME_58,
-        plain_bits=PLAIN_BITS,
+        modulus=_PRIMES[prime_bits],
+        plain_bits=plain_bits,
         bits=bits,
         fields=fields,
-        field_width=field_width,
-        max_hospitals=16,
-        security_bits=256,
+        field_base=field_base,
+        max_hospitals=max_hospitals,
+        security_bits=_SECURITY[prime_bits],
         seal_version=(4, 3),
     )
 
 
+def _mixed_radix(bits: int, fields: int, hospitals: int = 10) -> ParameterSet:
+    """The smallest base in which the sum of so many hospitals is a digit: 7 bytes a word instead of 8."""
+    base = hospitals * ((1 << bits) - 1) + 1
+    return _bfv_4096(f"bfv4096-q56-radix-b{bits}", 56, 47, bits, fields, base, hospitals)
+
+
 PARAMETER_SETS: dict[str, ParameterSet] = {
-    chosen.name: chosen for chosen in (_bfv_4096(8, 4, 12), _bfv_4096(12, 3, 16), _bfv_4096(20, 2, 24))
+    chosen.name: chosen
+    for chosen in (
+        _bfv_4096("bfv4096-q58-b8", 58, 48, 8, 4, 1 << 12, 16),
+        _bfv_4096("bfv4096-q58-b12", 58, 48, 12, 3, 1 << 16, 16),
+        _bfv_4096("bfv4096-q58-b20", 58, 48, 20, 2, 1 << 24, 16),
+        _bfv_4096("bfv4096-q60-b12", 60, 48, 12, 2, 1 << 24, 64),
+        _mixed_radix(8, 4),
+        _mixed_radix(12, 3),
+        _mixed_radix(20, 2),
+    )
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ _COUNT = struct.Struct("<Q")
 _WORD = np.dtype("<u8")
 
 
+Buffer = bytes | memoryview
+Stream = list[Buffer]
+"""A stream in parts, to be written one after the other."""
+
+
 class SealStreamError(WireError):
     """SEAL refused a stream, wrote one that this release can't read, or isn't the SEAL the parameter set is for."""
 
@@ -50,15 +56,15 @@ class MemoryFile:
         self._path = f"/proc/self/fd/{self._descriptor}"
         self._release = weakref.finalize(self, os.close, self._descriptor)
 
-    def load(self, target: Any, context: Any, stream: bytes) -> None:
-        """Load a SEAL object from a stream.
+    def load(self, target: Any, context: Any, stream: Sequence[Buffer]) -> None:
+        """Load a SEAL object from a stream, given in parts that are written one after the other.
 
         Raises:
             SealStreamError: SEAL refused it.
         """
         self._renew()
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, stream, 0)
+        os.pwritev(self._descriptor, stream, 0)
         try:
             target.load(context, self._path)
         except (RuntimeError, ValueError) as error:
@@ -104,22 +110,23 @@ class SealContext:
         self.seal = sealapi.SEALContext(parameters, False, level)
         if not self.seal.parameters_set():
             raise SealStreamError(f"SEAL refuses {parameter_set.name}: {self.seal.parameters_error_message()}")
+        self._decompressor = zstandard.ZstdDecompressor()
         self._parms_id = struct.pack("<4Q", *self.seal.first_parms_id())
         self._check_version()
 
-    def plaintext_stream(self, slots: NDArray[np.uint64]) -> bytes:
+    def plaintext_stream(self, slots: NDArray[np.uint64]) -> Stream:
         """Return the stream of a plaintext of uint64[degree] coefficients, each below t."""
         start = _PLAINTEXT_START.pack(bytes(32), len(slots), 1.0)
-        return self._wrap(start + self._array(slots))
+        return self._stream(start, slots)
 
-    def update_stream(self, words: NDArray[np.uint64], seed: bytes) -> bytes:
+    def update_stream(self, words: NDArray[np.uint64], seed: bytes) -> Stream:
         """Return the stream of a seeded ciphertext: its first polynomial uint64[degree] and the seed of the second."""
-        generator = self._wrap(_BLAKE2XB + seed)
-        return self._wrap(self._ciphertext_start() + self._array(words) + generator)
+        generator = self._header(len(_BLAKE2XB) + len(seed)) + _BLAKE2XB + seed
+        return self._stream(self._ciphertext_start(), words, generator)
 
-    def sum_stream(self, words: NDArray[np.uint64]) -> bytes:
+    def sum_stream(self, words: NDArray[np.uint64]) -> Stream:
         """Return the stream of a full ciphertext of both polynomials, uint64[2, degree]."""
-        return self._wrap(self._ciphertext_start() + self._array(words))
+        return self._stream(self._ciphertext_start(), words)
 
     def read_plaintext(self, stream: bytes) -> NDArray[np.uint64]:
         """Return the coefficients, uint64[degree], of a plaintext that SEAL saved; it leaves out trailing zeros."""
@@ -134,7 +141,7 @@ class SealContext:
         body = self._unwrap(stream)
         degree = self.parameter_set.degree
         words = self._read_array(body, _CIPHERTEXT_START.size, degree)
-        tail = self._wrap(_BLAKE2XB + bytes(SEED_SIZE))[:-SEED_SIZE]
+        tail = self._header(len(_BLAKE2XB) + SEED_SIZE) + _BLAKE2XB
         at = len(body) - SEED_SIZE - len(tail)
         expected = _CIPHERTEXT_START.size + _HEADER.size + _COUNT.size + _WORD.itemsize * degree
         if at != expected or body[at : at + len(tail)] != tail:
@@ -161,12 +168,17 @@ class SealContext:
     def _ciphertext_start(self) -> bytes:
         return _CIPHERTEXT_START.pack(self._parms_id, 0, 2, self.parameter_set.degree, 1, 1.0, 1)
 
-    def _array(self, words: NDArray[np.uint64]) -> bytes:
-        return self._wrap(_COUNT.pack(words.size) + words.astype(_WORD, copy=False).tobytes())
+    def _stream(self, start: bytes, words: NDArray[np.uint64], end: bytes = b"") -> Stream:
+        """Wrap an object's start, its array of words and its end; the words are passed on without a copy."""
+        content = np.ascontiguousarray(words, dtype=_WORD).reshape(-1)
+        array = self._header(_COUNT.size + content.nbytes) + _COUNT.pack(content.size)
+        size = len(start) + len(array) + content.nbytes + len(end)
+        return [self._header(size) + start + array, content.data.cast("B"), end]
 
-    def _wrap(self, body: bytes) -> bytes:
-        size = _HEADER.size + len(body)
-        return _HEADER.pack(_MAGIC, _HEADER.size, *self.parameter_set.seal_version, _UNCOMPRESSED, 0, size) + body
+    def _header(self, body: int) -> bytes:
+        """Return the header of a stream, or of an object within one, whose body has so many bytes."""
+        size = _HEADER.size + body
+        return _HEADER.pack(_MAGIC, _HEADER.size, *self.parameter_set.seal_version, _UNCOMPRESSED, 0, size)
 
     def _unwrap(self, stream: bytes) -> bytes:
         magic, _, _, _, compression, _, size = _HEADER.unpack_from(stream)
@@ -176,11 +188,13 @@ class SealContext:
             return stream[_HEADER.size :]
         if compression != _ZSTD:
             raise SealStreamError(f"SEAL wrote a stream of compression {compression}; zstd is expected")
-        return zstandard.ZstdDecompressor().decompressobj().decompress(stream[_HEADER.size :])
+        # Two polynomials and what is around them; SEAL doesn't write how much it was.
+        most = 2 * _WORD.itemsize * self.parameter_set.degree + 4096
+        return self._decompressor.decompress(memoryview(stream)[_HEADER.size :], max_output_size=most)
 
     def _read_array(self, body: bytes, offset: int, count: int) -> NDArray[np.uint64]:
         (found,) = _COUNT.unpack_from(body, offset + _HEADER.size)
         if found != count:
             raise SealStreamError(f"SEAL wrote {found} words where {count} are expected")
         start = offset + _HEADER.size + _COUNT.size
-        return np.frombuffer(body, dtype=_WORD, count=count, offset=start).astype(np.uint64)
+        return np.frombuffer(body, dtype=_WORD, count=count, offset=start)

@@ -31,7 +31,7 @@ from consilium_peers.profile import Profile
 from consilium_proto.chunk_tree import chunk_digest
 from consilium_proto.chunks import decode_sum, decode_update
 from consilium_proto.fingerprint import Challenge, Value
-from consilium_proto.parameter_sets import PLAIN_BITS, parameter_set
+from consilium_proto.parameter_sets import parameter_set
 from consilium_proto.records import RoundPhase
 from consilium_proto.seed_expansion import expand_seed
 
@@ -111,7 +111,7 @@ class Vectors:
         self._aggregator = study.aggregator.organization
         self._chunks: dict[str, bytes] = {}
         for name in study.participants:
-            slots = generator.integers(0, 1 << PLAIN_BITS, (1, SET.degree), dtype=np.uint64)
+            slots = generator.integers(0, 1 << SET.plain_bits, (1, SET.degree), dtype=np.uint64)
             self._chunks[name] = next(iter(cipher.encrypt(slots)))
         self._total = add_chunks(SET, EPOCH, list(self._chunks.values()))
 

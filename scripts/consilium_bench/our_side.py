@@ -37,7 +37,7 @@ class Hospitals:
         own = list(self._keys)[number]
         peers = {name: key for name, key in self._public.items() if name != own}
         context = VectorContext("consilium", "bench", EPOCH, 1, 0, own, "update")
-        return mask_slots(slots, self._keys[own], own, peers, context)
+        return mask_slots(slots, self._keys[own], own, peers, context, 48)
 
 
 def play(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from consilium_bench.our_side import EPOCH, Hospitals
 from consilium_client.encryption import KEY_SEED_SIZE, UpdateCipher
 from consilium_client.packing import pack
 from consilium_client.quantise import quantise
-from consilium_proto.chunks import decode_sum, decode_update
+from consilium_client.seeded_chunks import SeedExpander
+from consilium_proto.chunks import decode_sum
 from consilium_proto.fingerprint import Challenge, Value
 from consilium_proto.parameter_sets import ParameterSet, parameter_set
-from consilium_proto.seed_expansion import expand_seed
 
 # Chunks whose words are multiplied at once.
 BATCH = 16
@@ -63,27 +63,27 @@ def _measure(
 
 def _update_value(stages: Stages, name: str, challenge: Challenge, chosen: ParameterSet, chunks: list[bytes]) -> Value:
     values: list[Value] = []
+    expander = SeedExpander(chosen, EPOCH)
+    space = np.empty((BATCH, 2 * chosen.degree), dtype=np.uint64)
     for first, batch in _batches(chunks):
         with stages.measured(f"{name}: expansion"):
-            words = np.stack([_expanded(chosen, chunk) for chunk in batch])
+            for row, chunk in zip(space, batch, strict=False):
+                expander.expand(chunk, row)
         with stages.measured(f"{name}: inner products"):
-            values += challenge.chunk_values(words, first)
+            values += challenge.chunk_values(space[: len(batch)], first)
     return challenge.total(values)
 
 
 def _sum_value(stages: Stages, challenge: Challenge, chosen: ParameterSet, chunks: list[bytes]) -> Value:
     values: list[Value] = []
+    space = np.empty((BATCH, 2 * chosen.degree), dtype=np.uint64)
     for first, batch in _batches(chunks):
         with stages.measured("sum: reading"):
-            words = np.stack([decode_sum(chosen, EPOCH, chunk).reshape(-1) for chunk in batch])
+            for row, chunk in zip(space, batch, strict=False):
+                row[:] = decode_sum(chosen, EPOCH, chunk).reshape(-1)
         with stages.measured("sum: inner products"):
-            values += challenge.chunk_values(words, first)
+            values += challenge.chunk_values(space[: len(batch)], first)
     return challenge.total(values)
-
-
-def _expanded(chosen: ParameterSet, chunk: bytes) -> NDArray[np.uint64]:
-    update = decode_update(chosen, EPOCH, chunk)
-    return np.concatenate([update.words, expand_seed(update.seed, chosen.degree, chosen.modulus)])
 
 
 def _batches(chunks: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:

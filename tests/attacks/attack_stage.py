@@ -106,8 +106,8 @@ class PlayedTraining:
         self._terms = terms
         self.entry = entry
 
-    def projected_epsilon_micro(self, rounds: int = 1) -> int | None:
-        return None if self.entry is None else self.entry.epsilon_after_micro
+    def draft_entry(self) -> PrivacyEntry | None:
+        return self.entry
 
     def train(self, base: Parameters, round_number: int) -> TrainedUpdate:
         return TrainedUpdate(weighted_update(self._hospital), self.entry)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from attack_stage import CHEAT, SET, Stage, attack_terms, persistently
 from conftest import SetUp
@@ -18,6 +20,7 @@ from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import fingerprint
 from consilium_proto.chunk_tree import VectorContext, chunk_digest, tree_root
+from consilium_proto.rdp import GaussianSteps, epsilon_micro
 from consilium_proto.records import (
     Anchor,
     Attestation,
@@ -25,6 +28,7 @@ from consilium_proto.records import (
     Fingerprint,
     Listing,
     Opening,
+    PrivacyEntry,
     PrivacyTerms,
     ProvedChunk,
     RoundPhase,
@@ -229,8 +233,8 @@ async def test_another_rounds_chunks_change_no_model(new_stage: SetUp) -> None:
 
     def earlier(chunks: list[bytes]) -> list[bytes]:
         cipher = UpdateCipher(SET, stage.key_seed, 1)
-        generator = __import__("numpy").random.default_rng(5)
-        slots = generator.integers(0, 1 << SET.plain_bits, (len(chunks), SET.degree), dtype="uint64")
+        generator = np.random.default_rng(5)
+        slots = generator.integers(0, 1 << SET.plain_bits, (len(chunks), SET.degree), dtype=np.uint64)
         return list(cipher.encrypt(slots))
 
     deceive(stage, anchor=anchor_changed(stage, earlier))
@@ -268,9 +272,45 @@ PRIVACY = PrivacyTerms(
 )
 
 
-async def test_an_anchor_beyond_the_budget_is_refused(new_stage: SetUp) -> None:
-    """The ledger computes epsilon itself, from the steps that an entry names."""
-    raise AssertionError("to be written with the account's interface")
+def entry(stage: Stage, hospital: str, steps: int) -> PrivacyEntry:
+    """What a round of so many steps costs a hospital's data set, which is new with the study."""
+    after = epsilon_micro([GaussianSteps(1, 10, PRIVACY.noise_multiplier_milli, steps)], 1, 1000)
+    return PrivacyEntry(
+        data_set=hashlib.sha256(f"{stage.name} {hospital}".encode()).hexdigest(),
+        sample_rate_numerator=1,
+        sample_rate_denominator=10,
+        noise_multiplier_milli=PRIVACY.noise_multiplier_milli,
+        clip_milli=PRIVACY.clip_milli,
+        steps=steps,
+        delta_numerator=PRIVACY.delta_numerator,
+        delta_denominator=PRIVACY.delta_denominator,
+        epsilon_before_micro=0,
+        epsilon_after_micro=after,
+    )
+
+
+HONEST_STEPS, TOO_MANY_STEPS = 5, 500
+
+
+@pytest.mark.parametrize(
+    ("claimed", "refusal"), [("the truth", RefusalCode.BUDGET_EXCEEDED), ("less", RefusalCode.CONFLICTING)]
+)
+async def test_an_anchor_beyond_the_budget_is_refused(new_stage: SetUp, claimed: str, refusal: RefusalCode) -> None:
+    """The ledger computes epsilon itself, from the steps that an entry names; the others go on without the hospital."""
+    stage = await new_stage(attack_terms(seconds=5, privacy=PRIVACY))
+    stage.entries = {name: entry(stage, name, HONEST_STEPS) for name in stage.parties}
+
+    async def anchor(honest: Federation, record: Anchor) -> Any:
+        steps = TOO_MANY_STEPS if claimed == "the truth" else 2 * HONEST_STEPS
+        costly = entry(stage, CHEAT, steps)
+        if claimed == "less":
+            costly = replace(costly, epsilon_after_micro=entry(stage, CHEAT, HONEST_STEPS).epsilon_after_micro)
+        return await honest.anchor(replace(record, privacy=costly))
+
+    ledger = deceive(stage, anchor=anchor)
+    view = await stage.play()
+    assert_final(stage, view, without=[CHEAT])
+    assert set(ledger.refusals) == {refusal}
 
 
 async def test_a_stale_epoch_is_refused(new_stage: SetUp) -> None:

@@ -46,7 +46,7 @@ def test_paths_are_relative_to_the_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tabel": "rows.csv"}, "unknown field 'tabel'; known are data_set, passphrase_file"),
+        ({"tabel": "rows.csv"}, "unknown field 'tabel'; known are data_set, encryption"),
         ({"table": REMOVED}, "table is None; expected a text"),
         ({"state": 3}, "state is 3; expected a text"),
         ({"studies": []}, r"studies is \[\]; expected a list of study files"),

@@ -38,7 +38,7 @@ def test_what_is_encoded_is_what_is_decoded() -> None:
 def test_the_bytes_of_a_chunk_stay_what_they_are() -> None:
     words = np.arange(CHOSEN.degree, dtype=np.uint64)
     content = encode_update(CHOSEN, EPOCH, words, SEED)
-    header = b"CSLC" + bytes([1, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 3]) + bytes(6) + b"bfv4096-q58-b8" + bytes(26)
+    header = b"CSLC" + bytes([2, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 3]) + bytes(6) + b"bfv4096-q58-b8" + bytes(26)
     assert content[:64] == header
     assert content[64:80] == bytes(8) + b"\x01" + bytes(7)
     assert content[-64:] == SEED
@@ -64,7 +64,7 @@ def test_oversized(extra: int) -> None:
     ("at", "value", "why"),
     [
         (0, 0x44, "not a chunk"),
-        (4, 2, "wire version 2; this release reads version 1"),
+        (4, 3, "wire version 3; this release reads version 2"),
         (6, 2, r"kind 2 where kind 1 \(update\)"),
         (6, 9, "kind 9"),
         (7, 1, "reserved byte"),

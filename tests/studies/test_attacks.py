@@ -185,7 +185,7 @@ async def test_a_copied_mask_key_is_written_and_gains_nothing(network: Network) 
         def masked_by(party: Party, slots: np.ndarray[Any, np.dtype[np.uint64]]) -> Any:
             context = VectorContext("consilium", study.name, 1, 1, 0, party.organization, "update")
             others = {name: key for name, key in keys.items() if name != party.organization}
-            return mask_slots(slots, party.mask_key, party.organization, others, context)
+            return mask_slots(slots, party.mask_key, party.organization, others, context, 48)
 
         update = np.arange(4096, dtype=np.uint64).reshape(1, -1)
         masked = masked_by(victim, update)

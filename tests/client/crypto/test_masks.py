@@ -28,7 +28,7 @@ def mask(
     slots: Slots, own: dict[str, X25519PrivateKey], name: str, published: Mapping[str, str], context: VectorContext
 ) -> Slots:
     peers = {peer: key for peer, key in published.items() if peer != name}
-    return mask_slots(slots, own[name], name, peers, replace(context, owner=name))
+    return mask_slots(slots, own[name], name, peers, replace(context, owner=name), 48)
 
 
 def mask_all(slots: dict[str, Slots], context: VectorContext = CONTEXT) -> dict[str, Slots]:
@@ -147,14 +147,14 @@ def test_keys_of_low_order_are_refused(point: str) -> None:
     own = keys("ABC")
     published = {"B": public_key_hex(own["B"]), "C": point}
     with pytest.raises(MaskError, match="mask key of C is of low order"):
-        mask_slots(NO_SLOTS, own["A"], "A", published, CONTEXT)
+        mask_slots(NO_SLOTS, own["A"], "A", published, CONTEXT, 48)
 
 
 @pytest.mark.parametrize("key", ["", "11", "zz" * 32, "AA" * 32, "11" * 33, "11 " * 32])
 def test_malformed_keys_are_refused(key: str) -> None:
     own = keys("ABC")
     with pytest.raises(MaskError, match="mask key of C is malformed"):
-        mask_slots(NO_SLOTS, own["A"], "A", {"B": public_key_hex(own["B"]), "C": key}, CONTEXT)
+        mask_slots(NO_SLOTS, own["A"], "A", {"B": public_key_hex(own["B"]), "C": key}, CONTEXT, 48)
 
 
 def test_masks_that_would_not_protect_are_refused() -> None:
@@ -162,12 +162,12 @@ def test_masks_that_would_not_protect_are_refused() -> None:
     published = {name: public_key_hex(key) for name, key in own.items()}
     others = {name: key for name, key in published.items() if name != "A"}
     with pytest.raises(MaskError, match="at least 2 other hospitals, not 1"):
-        mask_slots(NO_SLOTS, own["A"], "A", {"B": published["B"]}, CONTEXT)
+        mask_slots(NO_SLOTS, own["A"], "A", {"B": published["B"]}, CONTEXT, 48)
     with pytest.raises(MaskError, match="A is listed among its own peers"):
-        mask_slots(NO_SLOTS, own["A"], "A", published, CONTEXT)
+        mask_slots(NO_SLOTS, own["A"], "A", published, CONTEXT, 48)
     with pytest.raises(MaskError, match="belongs to B, not to A"):
-        mask_slots(NO_SLOTS, own["A"], "A", others, replace(CONTEXT, owner="B"))
+        mask_slots(NO_SLOTS, own["A"], "A", others, replace(CONTEXT, owner="B"), 48)
     with pytest.raises(PackingError, match="slot 0"):
-        mask_slots(NO_SLOTS + np.uint64(2**48), own["A"], "A", others, CONTEXT)
+        mask_slots(NO_SLOTS + np.uint64(2**48), own["A"], "A", others, CONTEXT, 48)
     with pytest.raises(MaskError, match="-1"):
-        mask_slots(NO_SLOTS, own["A"], "A", others, replace(CONTEXT, round=-1))
+        mask_slots(NO_SLOTS, own["A"], "A", others, replace(CONTEXT, round=-1), 48)
