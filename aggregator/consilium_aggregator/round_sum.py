@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 
 from consilium_aggregator.errors import CorruptContentError, MissingContentError, StoreError, SummationError
@@ -84,31 +84,33 @@ class RoundSum:
         sums: dict[int, bytes] = {}
         lost: Lost = []
         for position in positions:
-            chunks, gone = self._read(position)
-            if gone:
-                lost += gone
-                continue
+            gone: Lost = []
             try:
-                sums[position] = self._add_chunks(position, chunks)
+                total = self._add_chunks(position, self._read(position, gone))
             except SummationError as error:
-                raise SummationError(f"position {position}, hospitals in the order of participants: {error}") from None
+                if not gone:
+                    place = f"position {position}, hospitals in the order of participants"
+                    raise SummationError(f"{place}: {error}") from None
+            else:
+                if not gone:
+                    sums[position] = total
+            lost += gone
         digests = dict(zip(sums, content.put(session.sums, list(sums.values())), strict=True))
         session.store.manifests.record(session.sum_name, digests)
         return digests, lost
 
-    def _add_chunks(self, position: int, chunks: Sequence[bytes]) -> bytes:  # noqa: ARG002 - a liar's would need it
+    def _add_chunks(self, position: int, chunks: Iterable[bytes]) -> bytes:  # noqa: ARG002 - part of what is added
         session = self._session
         return add_chunks(session.parameter_set, session.state.epoch, chunks)
 
-    def _read(self, position: int) -> tuple[list[bytes], Lost]:
+    def _read(self, position: int, gone: Lost) -> Iterator[bytes]:
+        """Read the hospitals' chunks one by one, so that memory doesn't grow with their number; note what is gone."""
         session = self._session
-        chunks, gone = [], []
         for hospital, digest in session.digests_at(position):
             try:
-                chunks.append(session.store.content.get(session.updates, digest))
+                yield session.store.content.get(session.updates, digest)
             except (CorruptContentError, MissingContentError):
                 gone.append((hospital, position))
-        return chunks, gone
 
     async def _publish(self) -> None:
         session, state = self._session, self._session.state

@@ -48,7 +48,7 @@ def measure(clients: int, positions: int) -> dict[str, Any]:
         start = resident_bytes("VmRSS")
         for first in range(0, positions, BATCH_POSITIONS):
             added = [
-                add_chunks(WIDE_SET, EPOCH, [store.get(updates, digest) for _ in range(clients)])
+                add_chunks(WIDE_SET, EPOCH, (store.get(updates, digest) for _ in range(clients)))
                 for digest in digests[first : first + BATCH_POSITIONS]
             ]
             store.put(sums, added)

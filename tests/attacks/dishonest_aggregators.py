@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,13 +70,12 @@ class DishonestSum(RoundSum):
     def _trick(self) -> Trick:
         return TRICKS.get(self._session.state.study, _HONEST) if self._organization == LIAR else _HONEST
 
-    def _read(self, position: int) -> tuple[list[bytes], list[tuple[str, int]]]:
-        chunks, lost = super()._read(position)
-        if self._trick.read is None or lost:
-            return chunks, lost
-        return self._trick.read(position, lambda place: super(DishonestSum, self)._read(place)[0]), []
+    def _read(self, position: int, gone: list[tuple[str, int]]) -> Iterator[bytes]:
+        if self._trick.read is None:
+            return super()._read(position, gone)
+        return iter(self._trick.read(position, lambda place: list(super(DishonestSum, self)._read(place, gone))))
 
-    def _add_chunks(self, position: int, chunks: Sequence[bytes]) -> bytes:
+    def _add_chunks(self, position: int, chunks: Iterable[bytes]) -> bytes:
         content = super()._add_chunks(position, chunks)
         if self._trick.change is None:
             return content
