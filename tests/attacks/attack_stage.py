@@ -236,6 +236,10 @@ class Stage:
         return Agent(self.site(party.organization), party.gateway.network())
 
 
+SetUp = Callable[..., Awaitable[Stage]]
+"""Sets up a study, with terms of its own or the usual ones, and an aggregator's trick in it."""
+
+
 @dataclass(frozen=True)
 class PlayedStudyFile:
     """What the agent needs of a study file: the terms and the first model, which is all zeros."""

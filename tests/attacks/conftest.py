@@ -1,7 +1,7 @@
 """What all attacks share: the hospitals' connections, the two aggregators, and a new study for each attack."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from attack_stage import Party, Stage, attack_terms, hospitals, set_up
+from attack_stage import Party, SetUp, Stage, attack_terms, hospitals, set_up
 from dishonest_aggregators import TRICKS, Trick, aggregators
 
 from consilium_network.network import Network
@@ -17,8 +17,6 @@ from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
 from consilium_proto.records import StudyTerms
-
-SetUp = Callable[..., Awaitable[Stage]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attack_stage import CHEAT, HOSPITALS, Stage, attack_terms
-from conftest import SetUp
+from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from dishonest_aggregators import LIAR, Trick
 from dishonest_hospitals import SilentUploads, deceive, withheld

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attack_stage import CHEAT, SET, Stage
-from conftest import SetUp
+from attack_stage import CHEAT, SET, SetUp, Stage
 from dishonest_aggregators import LIAR, STANDBY, Trick, Words
 from dishonest_hospitals import deceive
 from expectations import assert_final

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attack_stage import CHEAT, SET, Stage, attack_terms, persistently
-from conftest import SetUp
+from attack_stage import CHEAT, SET, SetUp, Stage, attack_terms, persistently
 from dishonest_aggregators import Trick
 from dishonest_hospitals import SilentUploads, deceive, withheld
 from expectations import assert_final, assert_over, check_invariants

@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from attack_stage import CHEAT, HOSPITALS, Stage, attack_terms, persistently
-from conftest import SetUp
+from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms, persistently
 from dishonest_hospitals import deceive
 from expectations import assert_final
 from test_dishonest_hospitals import false_own, lists, with_first_off, writes

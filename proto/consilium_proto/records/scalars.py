@@ -14,7 +14,7 @@ Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
 MspId = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}\Z")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 X25519PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2})+\Z", max_length=2**20)]
+Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2})*\Z", max_length=2**20)]
 Residue = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 """A number below q: 16 hex digits, since JSON readers elsewhere lose integers above 2^53."""
 FingerprintValue = tuple[Residue, Residue]
