@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from consilium_network.topology import (
 )
 
 ROOT = Path(__file__).parent.parent
+# What several rooms' tests share lies beside this file.
+sys.path.insert(0, str(Path(__file__).parent))
 BUILD = ROOT / "build" / "tests"
 # Below the ports that the kernel hands out to clients (32768 and up on Linux).
 PORT_RANGE = range(20_000, 32_000, 300)

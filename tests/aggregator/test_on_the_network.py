@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from aggregator_world import CHUNKS, PARAMETERS, SET
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from patience import is_behind, persistently
 
 from consilium_client.encryption import UpdateCipher
 from consilium_client.key_epochs import new_epoch
@@ -36,7 +37,6 @@ from consilium_proto.records import (
     RoundPhase,
     StudyTerms,
 )
-from consilium_proto.refusals import RefusalCode
 from consilium_proto.witnesses import witnessed_by
 
 pytestmark = pytest.mark.network
@@ -49,9 +49,6 @@ HOSPITALS = {
     "switzerland": "SwitzerlandMSP",
 }
 MODEL = "a" * 64
-
-
-_BEHIND = (RefusalCode.NOT_FOUND, RefusalCode.WRONG_PHASE, RefusalCode.STALE_EPOCH)
 
 
 @dataclass(frozen=True)
@@ -122,23 +119,9 @@ async def advance(hospital: Hospital, phase: RoundPhase) -> None:
             try:
                 await hospital.client.advance(STUDY, 1)
             except GatewayError as error:
-                if error.refusal is not RefusalCode.NOT_YET and "do not match" not in str(error):
+                if not is_behind(error):
                     raise
                 await asyncio.sleep(0.2)
-
-
-async def persistently(action: Callable[[], Awaitable[object]]) -> None:
-    """Repeat what a peer that is a block behind still refuses."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await action()
-            except GatewayError as error:
-                if error.refusal not in _BEHIND and "do not match" not in str(error):
-                    raise
-                await asyncio.sleep(0.2)
-            else:
-                return
 
 
 async def test_a_round_on_the_network_survives_its_aggregators_death(network: Network, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from patience import SETTLING_SECONDS, persistently
 
 from consilium_client.agent import Agent
 from consilium_client.journal import Parameters, StudyJournal, model_digest
@@ -47,7 +48,6 @@ from consilium_proto.records import (
     RoundView,
     StudyTerms,
 )
-from consilium_proto.refusals import RefusalCode
 
 HOSPITALS = {
     "cleveland": "ClevelandMSP",
@@ -63,24 +63,7 @@ SAMPLES, LARGEST_CAP = 10, 20
 TOLERANCE, PHASE_SECONDS = 1, 6
 # The whole study lasts no longer than every phase's deadline, each returned to as often as there are aggregators.
 DECIDED_SECONDS = 120
-SETTLING_SECONDS = 30
 _numbers = itertools.count(1)
-
-_BEHIND = (RefusalCode.NOT_FOUND, RefusalCode.WRONG_PHASE, RefusalCode.NOT_YET, RefusalCode.STALE_EPOCH)
-
-
-async def persistently(action: Callable[[], Awaitable[object]]) -> None:
-    """Repeat what a peer that is a block behind still refuses."""
-    async with asyncio.timeout(SETTLING_SECONDS):
-        while True:
-            try:
-                await action()
-            except GatewayError as error:
-                if error.refusal not in _BEHIND:
-                    raise
-                await asyncio.sleep(0.1)
-            else:
-                return
 
 
 @dataclass

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attack_stage import CHEAT, SET, SetUp, Stage, attack_terms, persistently
+from attack_stage import CHEAT, SET, SetUp, Stage, attack_terms
 from dishonest_aggregators import Trick
 from dishonest_hospitals import SilentUploads, deceive, withheld
 from expectations import assert_final, assert_over, check_invariants
 from msgspec.structs import replace
+from patience import persistently
 
 from consilium_client.encryption import UpdateCipher
 from consilium_peers.errors import GatewayError

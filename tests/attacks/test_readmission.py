@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms, persistently
+from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms
 from dishonest_hospitals import deceive
 from expectations import assert_final
+from patience import persistently
 from test_dishonest_hospitals import false_own, lists, with_first_off, writes
 
 from consilium_demo.processes import command

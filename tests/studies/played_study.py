@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from patience import SETTLING_SECONDS, is_behind, persistently
 
 from consilium_client.key_epochs import new_epoch
 from consilium_network.network import Network
@@ -38,11 +39,7 @@ HOSPITALS = {
     "switzerland": "SwitzerlandMSP",
 }
 MODEL = "ab" * 32
-SETTLING_SECONDS = 30
 _numbers = itertools.count(1)
-
-# A peer that is a block behind the one that was asked before still refuses for a moment.
-_BEHIND = (RefusalCode.NOT_FOUND, RefusalCode.WRONG_PHASE, RefusalCode.NOT_YET, RefusalCode.STALE_EPOCH)
 
 
 @dataclass
@@ -121,23 +118,9 @@ class PlayedStudy:
                 try:
                     await self.parties["hungary"].client.advance(self.name, 1)
                 except GatewayError as error:
-                    if error.refusal not in _BEHIND:
+                    if not is_behind(error):
                         raise
                 await asyncio.sleep(0.2)
-
-
-async def persistently(action: Callable[[], Awaitable[object]]) -> None:
-    """Repeat what a peer that is a block behind still refuses."""
-    async with asyncio.timeout(SETTLING_SECONDS):
-        while True:
-            try:
-                await action()
-            except GatewayError as error:
-                if error.refusal not in _BEHIND:
-                    raise
-                await asyncio.sleep(0.2)
-            else:
-                return
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_pb2
-from played_study import HOSPITALS, Party, PlayedStudy, persistently, played_study
+from patience import persistently
+from played_study import HOSPITALS, Party, PlayedStudy, played_study
 
 from consilium_client.masks import mask_slots
 from consilium_network.network import Network
