@@ -19,13 +19,13 @@ from consilium_client.masks import mask_slots
 from consilium_client.models import derive_model, epoch_seed
 from consilium_client.packing import pack
 from consilium_client.policy import check_budget, check_cohort
+from consilium_client.preparation import preparing
 from consilium_client.quantise import quantise
 from consilium_client.recording import recorded
 from consilium_client.site import Site
 from consilium_client.training_site import TrainedUpdate
 from consilium_client.vectors import own_vector, vector_context
 from consilium_client.verification import chain_value_for
-from consilium_client.zeros import preparing
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import chunk_digest, tree_root
 from consilium_proto.records import Anchor, Attestation, Join, PrivacyEntry, Round, RoundView

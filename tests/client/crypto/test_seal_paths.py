@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from tenseal import sealapi
 
-from consilium_client import zeros as zeros_module
+from consilium_client import preparation
 from consilium_client.cipher_path import CipherPath
 from consilium_client.encryption import UpdateCipher
+from consilium_client.preparation import preparing
 from consilium_client.seal_paths import BufferPath, InterfacePath, open_path
-from consilium_client.zeros import PreparedZeros, add_plaintext, preparing
+from consilium_client.zeros import PreparedZeros, add_plaintext
 from consilium_proto import seal_buffers
 from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
 from consilium_proto.seal_buffers import SealBuffersError
@@ -138,7 +139,7 @@ def test_each_zero_is_used_once_and_then_the_cipher_goes_on_by_itself() -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let two chunks be worth a process."""
-    monkeypatch.setattr(zeros_module, "FEWEST_CHUNKS", 2)
+    monkeypatch.setattr(preparation, "FEWEST_CHUNKS", 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
@@ -175,5 +176,5 @@ def multiprocessing_children() -> list[str]:
 
 
 def test_few_chunks_are_encrypted_without_a_second_process() -> None:
-    with preparing(BYTE, SEED, 1, zeros_module.FEWEST_CHUNKS - 1) as prepared:
+    with preparing(BYTE, SEED, 1, preparation.FEWEST_CHUNKS - 1) as prepared:
         assert prepared is None

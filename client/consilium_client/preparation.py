@@ -1,0 +1,75 @@
+"""A second process that prepares encryptions of zero while the hospital trains, and goes on while it encrypts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from consilium_client.cipher_path import CipherPath
+from consilium_client.encryption import UpdateCipher
+from consilium_client.zeros import PreparedZeros
+from consilium_proto.chunks import UpdateChunk
+from consilium_proto.parameter_sets import ParameterSet, parameter_set
+
+# Below this a process costs more than it prepares; beyond the most, memory matters more (32 KB each).
+FEWEST_CHUNKS, MOST_ZEROS = 64, 2048
+_END_SECONDS = 5.0
+
+
+@contextmanager
+def preparing(chosen: ParameterSet, key_seed: bytes, epoch: int, chunks: int) -> Iterator[PreparedZeros | None]:
+    """Prepare encryptions of zero for a vector of so many chunks as long as the block lasts.
+
+    None where it doesn't pay: for few chunks, or on a single core. What isn't used when the block ends is forgotten.
+    """
+    if chunks < FEWEST_CHUNKS or (os.cpu_count() or 1) < 2:
+        yield None
+        return
+    # A new interpreter: a forked one would share this one's threads' locks, and nothing of the key is on its command
+    # line or in its environment.
+    methods = multiprocessing.get_context("spawn")
+    ours, theirs = methods.Pipe()
+    process = methods.Process(target=_prepare, args=(theirs,), daemon=True, name="consilium-zeros")
+    process.start()
+    theirs.close()
+    zeros = PreparedZeros()
+    receiver = threading.Thread(target=_receive, args=(ours, chosen.degree, zeros), daemon=True)
+    try:
+        ours.send((chosen.name, key_seed, epoch, min(chunks, MOST_ZEROS)))
+        receiver.start()
+        yield zeros
+    finally:
+        process.terminate()
+        process.join(_END_SECONDS)
+        ours.close()
+        if receiver.is_alive():
+            receiver.join(_END_SECONDS)
+
+
+def _receive(connection: Connection, degree: int, zeros: PreparedZeros) -> None:
+    """Take zeros in until the other process has made them all or is ended."""
+    while True:
+        try:
+            content = connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+        words = np.frombuffer(content, dtype="<u8", count=degree).astype(np.uint64)
+        zeros.add(UpdateChunk(words, content[8 * degree :]))
+
+
+def _prepare(connection: Connection) -> None:
+    """Encrypt zeros and send them: what the second process does."""
+    name, key_seed, epoch, count = connection.recv()
+    cipher = UpdateCipher(parameter_set(name), key_seed, epoch, CipherPath.BUFFERS)
+    for _ in range(count):
+        zero = cipher.encrypt_zero()
+        try:
+            connection.send_bytes(zero.words.astype("<u8").tobytes() + zero.seed)
+        except (BrokenPipeError, OSError):
+            return
