@@ -52,13 +52,16 @@ def to_list(view: RoundView, hospital: str, max_colluding: int) -> list[str]:
 
 
 def others_lists(view: RoundView, hospital: str, max_colluding: int) -> list[WrittenListing]:
-    """Return the lists that stand, by others, of vectors that a hospital holds, and that differ from its own list."""
+    """Return the lists that stand, by others, of vectors of which a hospital wrote a value, unlike its own list.
+
+    What it wrote a value of it holds; a sum that was withheld from it would only keep it from disproving other lists.
+    """
     listings = current_listings(view)
     own = {entry.listing.vector: entry.listing.values for entry in listings if entry.hospital == hospital}
     disproved = {
         (entry.author, entry.vector) for entry in view.disproofs if entry.publication == view.round.publication
     }
-    vectors = held_vectors(view, hospital, max_colluding)
+    vectors = [name for name in held_vectors(view, hospital, max_colluding) if hospital in claims_of(view, name)]
     return [
         entry
         for entry in listings

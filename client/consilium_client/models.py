@@ -107,6 +107,7 @@ async def catch_up(site: Site, study: StudyView) -> None:
         view = await site.federation.read_round(site.terms.study, number)
         if view.round.phase is RoundPhase.FINAL and site.journal.load_model(_model(view.round)) is None:
             digest = await derive_model(site, view)
+            site.journal.round(number).forget_update()
             if digest != view.round.model:
                 raise JournalError(
                     f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}"
