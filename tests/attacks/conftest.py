@@ -19,15 +19,18 @@ from consilium_peers.profile import Profile
 from consilium_proto.records import StudyTerms
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def parties(network: Network, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Party]]:
-    """Every hospital's connections and secrets, beside both aggregators at work."""
+    """Every hospital's connections and secrets, beside both aggregators at work.
+
+    For one file's attacks at a time: other rooms' tests run aggregators at the same addresses.
+    """
     folder = tmp_path_factory.mktemp("attacks")
     async with aggregators(network, folder / "aggregators"), hospitals(network, folder) as opened:
         yield opened
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def liar(network: Network) -> AsyncIterator[Federation]:
     """The dishonest aggregator's way to the ledger."""
     async with Gateway.connect(Profile.load(network.profile("aggregator", "aggregator"))) as gateway:

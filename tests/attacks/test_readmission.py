@@ -13,6 +13,7 @@ from expectations import assert_final
 from patience import persistently
 from test_dishonest_hospitals import false_own, lists, with_first_off, writes
 
+from consilium_client.holders import register_key
 from consilium_demo.processes import command
 from consilium_network.network import Network
 from consilium_proto.records import Bar, Opening, RoundPhase
@@ -71,6 +72,8 @@ async def test_who_is_barred_isnt_among_the_next_rounds_hospitals(new_stage: Set
 async def test_a_removed_holder_starts_a_new_epoch(network: Network, new_stage: SetUp) -> None:
     """The open round is void, who could decrypt which round is a question to the ledger, and the next is without it."""
     stage = await new_stage(attack_terms(seconds=20))
+    for name in stage.parties:
+        await register_key(stage.site(name))
     said = await study_command(network, COORDINATOR, "client", "renew-key", stage.name, "--without", CHEAT)
     assert said["epoch"] == 2
     async with stage.running(CHEAT):
