@@ -174,8 +174,8 @@ def open_keystore(configuration: HospitalConfiguration) -> Keystore:
 def seal_with_token(configuration: HospitalConfiguration, passphrase_file: Path | None) -> int:
     """Make the sealing key in its token unless it is there, and take over what a passphrase sealed.
 
-    No agent may run meanwhile. Returns the number of secrets taken over. The passphrase is asked for only when there is
-    a secret, and may be forgotten afterwards; what lay on the disk before opens with it still, if it can be recovered.
+    No agent may run meanwhile. Returns the number of secrets taken over. The passphrase is asked for only where one was
+    used, and may be forgotten afterwards; what deleted files leave on the disk opens with it still.
 
     Raises:
         KeystoreError: the configuration names no token, or a secret opens with neither.

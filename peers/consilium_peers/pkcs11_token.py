@@ -85,7 +85,7 @@ class Token:
         self._keys: dict[tuple[ObjectClass, str], Any] = {}
         # A token locks after a few wrong PINs; one that was refused is never sent again.
         self._refused: str | None = None
-        self._session = self._log_in()
+        self._session: Session | None = self._log_in()
 
     @classmethod
     def of(cls, key: TokenKey) -> Token:
@@ -141,7 +141,7 @@ class Token:
         Raises:
             pkcs11.PKCS11Error: what the operation itself raises, or the token may not be written to.
         """
-        with _ONE_CALL, self._session.token.open(rw=True) as session:
+        with _ONE_CALL, self._live().token.open(rw=True) as session:
             operation(session)
 
     def _key(self, kind: ObjectClass, label: str, absent: str) -> Any:
@@ -150,7 +150,7 @@ class Token:
         if (kind, label) not in self._keys:
             noun = kind.name.lower().replace("_", " ")
             try:
-                self._keys[kind, label] = self._session.get_key(object_class=kind, label=label)
+                self._keys[kind, label] = self._live().get_key(object_class=kind, label=label)
             except pkcs11.NoSuchKey:
                 raise TokenError(f"token {self._label!r} has no {noun} labelled {label!r}; {absent}") from None
             except pkcs11.MultipleObjectsReturned:
@@ -159,12 +159,19 @@ class Token:
                 ) from None
         return self._keys[kind, label]
 
+    def _live(self) -> Session:
+        if self._session is None:
+            self._session = self._log_in()
+        return self._session
+
     def _open_anew(self) -> None:
         import pkcs11
 
         self._keys.clear()
-        with contextlib.suppress(pkcs11.PKCS11Error):
-            self._session.close()
+        lost, self._session = self._session, None
+        if lost is not None:
+            with contextlib.suppress(pkcs11.PKCS11Error):
+                lost.close()
         self._session = self._log_in()
 
     def _log_in(self) -> Session:
