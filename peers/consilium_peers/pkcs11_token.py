@@ -12,17 +12,18 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from consilium_peers.errors import TokenError
 
 if TYPE_CHECKING:
-    from pkcs11 import ObjectClass, Session
+    from pkcs11 import Session
     from pkcs11 import Token as Slot
 
 PIN_VARIABLE = "CONSILIUM_TOKEN_PIN"
 _FIELDS = ("module", "token", "label", "pin_file")
 _Result = TypeVar("_Result")
+Kind = Literal["PRIVATE_KEY", "SECRET_KEY"]
 
 # The binding initialises modules without locking, so PKCS#11 v2.40 (5.4) leaves it to us that no two threads call one
 # at the same time. Sessions are shared: the login belongs to the process, not to the session.
@@ -82,7 +83,7 @@ class Token:
         self._label = label
         self._pin = pin
         self._origin = origin
-        self._keys: dict[tuple[ObjectClass, str], Any] = {}
+        self._keys: dict[tuple[Kind, str], Any] = {}
         # A token locks after a few wrong PINs; one that was refused is never sent again.
         self._refused: str | None = None
         self._session: Session | None = self._log_in()
@@ -92,8 +93,10 @@ class Token:
         """Return the open token in which a key rests, opened at the first call of this process.
 
         Raises:
-            TokenError: as the constructor, or there is no PIN, or the token is open already with another one.
+            TokenError: as the constructor, or python-pkcs11 isn't installed, or there is no PIN, or the token is open
+                already with another one.
         """
+        _check_binding()
         pin, origin = _read_pin(key)
         with _ONE_CALL:
             place = (key.module.resolve(), key.token)
@@ -107,7 +110,7 @@ class Token:
                 )
             return token
 
-    def use(self, kind: ObjectClass, label: str, operation: Callable[[Any], _Result], absent: str) -> _Result:
+    def use(self, kind: Kind, label: str, operation: Callable[[Any], _Result], absent: str) -> _Result:
         """Let `operation` use a key of the token; a lost session is opened anew, once.
 
         An operation may so be done twice, which is why only those belong here that may be: signing, sealing, opening.
@@ -144,13 +147,13 @@ class Token:
         with _ONE_CALL, self._live().token.open(rw=True) as session:
             operation(session)
 
-    def _key(self, kind: ObjectClass, label: str, absent: str) -> Any:
+    def _key(self, kind: Kind, label: str, absent: str) -> Any:
         import pkcs11
 
         if (kind, label) not in self._keys:
-            noun = kind.name.lower().replace("_", " ")
+            noun = kind.lower().replace("_", " ")
             try:
-                self._keys[kind, label] = self._live().get_key(object_class=kind, label=label)
+                self._keys[kind, label] = self._live().get_key(pkcs11.ObjectClass[kind], label=label)
             except pkcs11.NoSuchKey:
                 raise TokenError(f"token {self._label!r} has no {noun} labelled {label!r}; {absent}") from None
             except pkcs11.MultipleObjectsReturned:
@@ -205,6 +208,13 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+def _check_binding() -> None:
+    try:
+        import pkcs11  # noqa: F401 - whoever keeps keys in files needs no binding
+    except ImportError:
+        raise TokenError("keys in tokens need python-pkcs11: pip install 'consilium[pkcs11]'") from None
+
+
 def _read_pin(key: TokenKey) -> tuple[str, str]:
     if key.pin_file is None:
         pin, origin = os.environ.get(PIN_VARIABLE, ""), PIN_VARIABLE
@@ -224,10 +234,8 @@ def _read_pin(key: TokenKey) -> tuple[str, str]:
 
 
 def _find(module: Path, label: str) -> Slot:
-    try:
-        import pkcs11
-    except ModuleNotFoundError:
-        raise TokenError("keys in tokens need python-pkcs11: pip install 'consilium[pkcs11]'") from None
+    import pkcs11
+
     if not module.is_file():
         raise TokenError(
             f"no PKCS#11 module at {module}; the token's maker says where it is (SoftHSM on Debian: "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from consilium_peers.errors import TokenError
-from consilium_peers.pkcs11_token import Token, TokenKey, described
+from consilium_peers.pkcs11_token import Kind, Token, TokenKey, described
 
 if TYPE_CHECKING:
     from pkcs11 import Session
@@ -27,12 +27,9 @@ class TokenSigningKey:
         Raises:
             TokenError: the token can't be opened, or has no such key, or would give the key away.
         """
-        import pkcs11
-
         self._place = key
         self._token = Token.of(key)
-        self._kind = pkcs11.ObjectClass.PRIVATE_KEY
-        self._token.use(self._kind, key.label, lambda found: _check(found, key, "sign"), self._ABSENT)
+        _check(self._token, "PRIVATE_KEY", key, "sign", self._ABSENT)
 
     def sign(self, message: bytes) -> tuple[int, int]:
         """Return r and s of the ECDSA signature over SHA-256 of `message`; s may lie in either half.
@@ -49,7 +46,7 @@ class TokenSigningKey:
             return bytes(found.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
 
         try:
-            signature = self._token.use(self._kind, self._place.label, signed, self._ABSENT)
+            signature = self._token.use("PRIVATE_KEY", self._place.label, signed, self._ABSENT)
         except pkcs11.PKCS11Error as error:
             raise TokenError(
                 f"{self._place} doesn't sign: {described(error)}; is it a P-256 key for signing?"
@@ -70,12 +67,9 @@ class TokenSealingKey:
         Raises:
             TokenError: the token can't be opened, or has no such key, or would give the key away.
         """
-        import pkcs11
-
         self.place = key
         self._token = Token.of(key)
-        self._kind = pkcs11.ObjectClass.SECRET_KEY
-        self._token.use(self._kind, key.label, lambda found: _check(found, key, "encrypt"), self._ABSENT)
+        _check(self._token, "SECRET_KEY", key, "encrypt", self._ABSENT)
 
     @classmethod
     def make(cls, key: TokenKey) -> TokenSealingKey:
@@ -84,10 +78,11 @@ class TokenSealingKey:
         Raises:
             TokenError: as the constructor, or the token makes no AES keys.
         """
+        token = Token.of(key)
         import pkcs11
 
         try:
-            Token.of(key).write(lambda session: _make_sealing_key(session, key.label))
+            token.write(lambda session: _make_sealing_key(session, key.label))
         except pkcs11.PKCS11Error as error:
             raise TokenError(f"{key} can't be made: {described(error)}; does the token make AES-256 keys?") from None
         return cls(key)
@@ -101,7 +96,7 @@ class TokenSealingKey:
         import pkcs11
 
         try:
-            return self._token.use(self._kind, self.place.label, _gcm("encrypt", nonce, secret, name), self._ABSENT)
+            return self._token.use("SECRET_KEY", self.place.label, _gcm("encrypt", nonce, secret, name), self._ABSENT)
         except pkcs11.PKCS11Error as error:
             raise TokenError(f"{self.place} doesn't seal: {described(error)}; does it have CKM_AES_GCM?") from None
 
@@ -117,7 +112,7 @@ class TokenSealingKey:
         import pkcs11
 
         try:
-            return self._token.use(self._kind, self.place.label, _gcm("decrypt", nonce, sealed, name), self._ABSENT)
+            return self._token.use("SECRET_KEY", self.place.label, _gcm("decrypt", nonce, sealed, name), self._ABSENT)
         except (pkcs11.DeviceError, pkcs11.DeviceRemoved, pkcs11.TokenNotPresent, pkcs11.SessionHandleInvalid) as error:
             raise TokenError(f"{self.place} doesn't answer: {described(error)}; is the token connected?") from None
         except pkcs11.PKCS11Error:
@@ -149,13 +144,21 @@ def _gcm(direction: str, nonce: bytes, data: bytes, name: bytes) -> Callable[[An
     return operation
 
 
-def _check(found: Any, key: TokenKey, use: str) -> None:
+def _check(token: Token, kind: Kind, key: TokenKey, use: str, absent: str) -> None:
     """Refuse a key that its token would give away: it protects no better than a file, but looks as if it did."""
-    from pkcs11 import Attribute
+    import pkcs11
 
-    if not hasattr(found, use):
+    def look(found: Any) -> tuple[bool, bool]:
+        kept = found[pkcs11.Attribute.SENSITIVE] and not found[pkcs11.Attribute.EXTRACTABLE]
+        return kept, hasattr(found, use)
+
+    try:
+        kept, usable = token.use(kind, key.label, look, absent)
+    except pkcs11.PKCS11Error as error:
+        raise TokenError(f"{key} doesn't say whether it can be read out: {described(error)}") from None
+    if not usable:
         raise TokenError(f"{key} may not {use}; make or import it anew with CKA_{use.upper()} true")
-    if found[Attribute.EXTRACTABLE] or not found[Attribute.SENSITIVE]:
+    if not kept:
         raise TokenError(
             f"{key} can be read out of the token; make or import it anew with CKA_SENSITIVE true and "
             "CKA_EXTRACTABLE false"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,23 @@ def test_what_is_missing_is_named(
     with pytest.raises(TokenError) as caught:
         TokenSigningKey(dataclasses.replace(key, **change))
     assert said.format(soft_token.label[2:]) in str(caught.value)
+
+
+def test_without_the_binding_it_says_what_to_install(key: TokenKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(TokenError, match=r"pip install 'consilium\[pkcs11\]'"):
+        TokenSigningKey(key)
+
+
+def test_a_key_that_may_not_sign_is_refused(soft_token: SoftToken) -> None:
+    with soft_token.session() as session:
+        curve = pkcs11.util.ec.encode_named_curve_parameters("secp256r1")
+        parameters = session.create_domain_parameters(
+            pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: curve}, local=True
+        )
+        parameters.generate_keypair(store=True, label="mute", capabilities=pkcs11.MechanismFlag.DERIVE)
+    with pytest.raises(TokenError, match=r"may not sign; make or import it anew with CKA_SIGN true"):
+        TokenSigningKey(soft_token.key("mute"))
 
 
 def test_two_keys_of_one_label_are_refused(credentials: Credentials, soft_token: SoftToken, key: TokenKey) -> None:
