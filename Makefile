@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PACKAGES := proto chaincode peers network aggregator client scripts
 
-.PHONY: help setup programs demo test check bench accuracy format lock generate clean
+.PHONY: help setup programs softhsm demo test check bench accuracy format lock generate clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,10 +24,20 @@ $(READY): requirements/build.txt requirements/all.txt pyproject.toml
 programs: $(READY)  ## find or build Fabric's programs
 	$(BIN)/consilium network programs
 
+softhsm:  ## find or install SoftHSM, the PKCS#11 token of the tests
+	@if command -v softhsm2-util >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing softhsm2, the PKCS#11 token of the tests"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -qq --no-install-recommends softhsm2 >/dev/null; \
+	else \
+		echo "The tests of keys in tokens need SoftHSM: sudo apt-get install softhsm2 (Fedora: softhsm)"; exit 1; \
+	fi
+
 demo: programs  ## four hospitals train one model on a real Fabric network
 	$(BIN)/python -m consilium_demo $(DEMO)
 
-test: check programs  ## every test, those on the real network too
+test: check programs softhsm  ## every test, those on the real network too
 	$(BIN)/python -m pytest $(PYTEST)
 
 check: $(READY)  ## style, types, import rules, generated modules

@@ -13,6 +13,10 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from soft_token import SoftToken
+
 from consilium_network.network import Network
 from consilium_network.topology import (
     PORTS_PER_ORGANIZATION,
@@ -100,3 +104,12 @@ def make_network() -> Callable[[str, Topology], Awaitable[Network]]:
 def repository() -> Path:
     """The root of the repository."""
     return ROOT
+
+
+@pytest.fixture
+def soft_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftToken:
+    """A fresh token of SoftHSM below this test's folder."""
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
+    return SoftToken.initialise(tmp_path)

@@ -10,9 +10,11 @@ import yaml
 
 from consilium_client.cipher_path import CipherPath
 from consilium_client.errors import ConfigurationError
+from consilium_peers.errors import TokenError
+from consilium_peers.pkcs11_token import TokenKey
 
 _PATHS = ("profile", "table", "policy", "state")
-_FIELDS = {*_PATHS, "data_set", "passphrase_file", "studies", "encryption"}
+_FIELDS = {*_PATHS, "data_set", "passphrase_file", "keystore", "studies", "encryption"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class HospitalConfiguration:
     """One hospital's files.
 
     `data_set` is the hospital's own short name for the table, known to it alone; `cipher_path` the way through SEAL.
+    The keys in `state` are sealed under a passphrase, or by `sealing_key`, which rests in a PKCS#11 token.
     """
 
     profile: Path
@@ -30,6 +33,7 @@ class HospitalConfiguration:
     passphrase_file: Path | None
     studies: tuple[Path, ...]
     cipher_path: CipherPath = CipherPath.INTERFACE
+    sealing_key: TokenKey | None = None
 
 
 def load_configuration(path: Path) -> HospitalConfiguration:
@@ -55,7 +59,22 @@ def load_configuration(path: Path) -> HospitalConfiguration:
         passphrase_file=None if passphrase_file is None else base / str(passphrase_file),
         studies=tuple(base / entry for entry in studies),
         cipher_path=_cipher_path(path, document.get("encryption", CipherPath.INTERFACE.value)),
+        sealing_key=_sealing_key(path, document),
     )
+
+
+def _sealing_key(path: Path, document: dict[str, Any]) -> TokenKey | None:
+    if "keystore" not in document:
+        return None
+    if document.get("passphrase_file") is not None:
+        raise ConfigurationError(f"{path}: passphrase_file and keystore exclude each other; keep one")
+    keystore = document["keystore"]
+    if not isinstance(keystore, dict) or set(keystore) != {"pkcs11"}:
+        raise ConfigurationError(f"{path}: keystore is {keystore!r}; expected the field pkcs11")
+    try:
+        return TokenKey.read(keystore["pkcs11"], path.resolve().parent)
+    except TokenError as error:
+        raise ConfigurationError(f"{path}: keystore.{error}") from None
 
 
 def _cipher_path(path: Path, value: object) -> CipherPath:

@@ -14,7 +14,7 @@ from consilium_client.configuration import HospitalConfiguration
 from consilium_client.data import data_set_digest
 from consilium_client.errors import ClientError, JournalError, PolicyRefusalError
 from consilium_client.journal import StudyJournal
-from consilium_client.keystore import Keystore, read_passphrase
+from consilium_client.keystore import open_keystore
 from consilium_client.policy import Policy, load_policy
 from consilium_client.site import Site
 from consilium_client.study_file import StudyFile, load_study_file
@@ -37,7 +37,7 @@ async def run_hospital(configuration: HospitalConfiguration, *, until_finished: 
         PolicyRefusalError: the policy is missing, unsigned, or allows none of the studies.
         JournalError: another agent runs on the same state.
     """
-    with _only_agent(configuration.state):
+    with only_agent(configuration.state):
         await _run(configuration, until_finished=until_finished)
 
 
@@ -45,7 +45,7 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
     profile = Profile.load(configuration.profile)
     policy = load_policy(configuration.policy, profile.organization, profile.load_roots())
     studies = _allowed(policy, configuration)
-    keystore = Keystore(configuration.state / "keys", read_passphrase(configuration.passphrase_file))
+    keystore = open_keystore(configuration)
     accountant = open_accountant(configuration, profile.organization)
     async with Gateway.connect(profile) as gateway, AggregatorClient.connect(profile) as aggregators:
         network = gateway.network()
@@ -102,7 +102,7 @@ async def _rebuild(
 
 
 @contextmanager
-def _only_agent(state: Path) -> Iterator[None]:
+def only_agent(state: Path) -> Iterator[None]:
     """Hold the hospital's state for one agent: two would train and anchor the same round."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "lock").open("w") as lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from consilium_peers.errors import GatewayError, PeersError
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
+from consilium_peers.token_keys import TokenSealingKey
 from consilium_proto.parameter_sets import parameter_set
 from consilium_proto.refusals import RefusalCode
 
@@ -94,8 +96,15 @@ async def _asked(subject: str, check: Callable[[], Awaitable[str]]) -> Finding:
 
 
 def _keys(configuration: HospitalConfiguration) -> str:
-    read_passphrase(configuration.passphrase_file)
-    return f"kept encrypted in {configuration.state / 'keys'}"
+    place = configuration.state / "keys"
+    key = configuration.sealing_key
+    if key is None:
+        read_passphrase(configuration.passphrase_file)
+        return f"kept encrypted in {place}"
+    sealing_key, nonce = TokenSealingKey(key), os.urandom(12)
+    if sealing_key.decrypt(nonce, sealing_key.encrypt(nonce, b"check", b"check"), b"check") != b"check":
+        raise _UnfitError(f"{key} doesn't open what it sealed; ask the token's maker")
+    return f"kept encrypted in {place} by {key}"
 
 
 def _columns(schema: Schema) -> str:

@@ -19,6 +19,10 @@ class IdentityError(PeersError):
     """A certificate or key that can't be used: not P-256, not a pair, expired."""
 
 
+class TokenError(PeersError):
+    """A PKCS#11 token that can't be opened or used: no module, no such token or key, a wrong PIN, a key to be read."""
+
+
 class CheckpointError(PeersError):
     """A checkpoint file that isn't one."""
 

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from cryptography import x509
 
-from consilium_peers.errors import ProfileError
+from consilium_peers.errors import ProfileError, TokenError
 from consilium_peers.identity import Identity
+from consilium_peers.pkcs11_token import TokenKey
 
 _ROLES = ("hospital", "regulator", "aggregator")
 
@@ -21,6 +22,14 @@ class KeyPairFiles:
 
     certificate: Path
     private_key: Path
+
+
+@dataclass(frozen=True)
+class CertificateAndToken:
+    """A certificate, a PEM file, whose private key rests in a PKCS#11 token."""
+
+    certificate: Path
+    key: TokenKey
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Profile:
     role: str
     channel: str
     chaincode: str
-    identity: KeyPairFiles
+    identity: KeyPairFiles | CertificateAndToken
     roots: Path
     tls: KeyPairFiles
     gateways: tuple[Endpoint, ...]
@@ -77,7 +86,7 @@ class Profile:
             role=role,
             channel=reader.text("channel"),
             chaincode=reader.text("chaincode"),
-            identity=reader.section("identity").pair(),
+            identity=reader.section("identity").signer(),
             roots=reader.section("identity").file("roots"),
             tls=reader.section("tls").pair(),
             gateways=gateways,
@@ -91,7 +100,14 @@ class Profile:
         )
 
     def load_identity(self) -> Identity:
-        """Read the identity that signs."""
+        """Read the identity that signs.
+
+        Raises:
+            IdentityError: certificate and key aren't a valid pair.
+            TokenError: the key rests in a token that can't be opened or doesn't have it.
+        """
+        if isinstance(self.identity, CertificateAndToken):
+            return Identity.load_with_token(self.organization, self.identity.certificate, self.identity.key)
         return Identity.load(self.organization, self.identity.certificate, self.identity.private_key)
 
     def load_roots(self) -> list[x509.Certificate]:
@@ -157,6 +173,17 @@ class _Reader:
 
     def pair(self) -> KeyPairFiles:
         return KeyPairFiles(self.file("certificate"), self.file("private_key"))
+
+    def signer(self) -> KeyPairFiles | CertificateAndToken:
+        if "pkcs11" not in self.document:
+            return self.pair()
+        if "private_key" in self.document:
+            raise ProfileError(f"{self.path}: {self._prefix}private_key and pkcs11 exclude each other; keep one")
+        try:
+            key = TokenKey.read(self.document["pkcs11"], self.path.parent)
+        except TokenError as error:
+            raise ProfileError(f"{self.path}: {self._prefix}{error}") from None
+        return CertificateAndToken(self.file("certificate"), key)
 
     @staticmethod
     def endpoint(entry: _Reader) -> Endpoint:

@@ -1,4 +1,4 @@
-"""`consilium client`: sign the policy, check before joining, run the agent."""
+"""`consilium client`: sign the policy, move keys into a token's care, check before joining, run the agent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from consilium_client.errors import PolicyRefusalError
 
 EXAMPLES = """examples:
   consilium client sign-policy policy.yaml --profile profiles/admin.yaml
+  consilium client seal-with-token --config hospital.yaml --passphrase-file passphrase
   consilium client check --config hospital.yaml
   consilium client run --config hospital.yaml --until-finished
 
@@ -30,6 +31,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     sign.add_argument("policy", type=Path, help="the policy's YAML file; the signature is written beside it")
     sign.add_argument("--profile", type=Path, required=True, help="whose key signs: a profile of this hospital")
     sign.set_defaults(run=_sign_policy)
+
+    seal = commands.add_parser("seal-with-token", help="make the PKCS#11 token's key that seals the hospital's secrets")
+    seal.add_argument(
+        "--config", type=Path, required=True, help="the hospital's configuration, with the field keystore"
+    )
+    seal.add_argument("--passphrase-file", type=Path, help="what sealed them so far; or CONSILIUM_PASSPHRASE")
+    seal.set_defaults(run=_seal_with_token)
 
     check = commands.add_parser("check", help="say before joining whether table, task, budget, disk and clock are fit")
     check.add_argument("--config", type=Path, required=True, help="the hospital's configuration file")
@@ -50,6 +58,17 @@ def _sign_policy(arguments: argparse.Namespace) -> int:
         raise PolicyRefusalError(f"no policy at {arguments.policy}")
     written = sign_policy(arguments.policy, Profile.load(arguments.profile).load_identity())
     print(f"signed: {written}")
+    return 0
+
+
+def _seal_with_token(arguments: argparse.Namespace) -> int:
+    from consilium_client.hospital import only_agent
+    from consilium_client.keystore import seal_with_token
+
+    configuration = load_configuration(arguments.config)
+    with only_agent(configuration.state):
+        moved = seal_with_token(configuration, arguments.passphrase_file)
+    print(f"{configuration.sealing_key} seals the secrets from now on; taken over from the passphrase: {moved}")
     return 0
 
 
