@@ -48,8 +48,8 @@ RING_SECONDS = 0.3
 ANNOUNCE_SECONDS = 5.0
 # After a failure that may pass: the peer restarts, an aggregator is replaced.
 RETRY_SECONDS = 1.0
-# The peer that was asked may be a block behind the one that refused.
-OVERTAKEN_SECONDS = 0.1
+# The peer that was asked may be a block behind the one that refused; what is refused again and again is asked less often.
+OVERTAKEN_SECONDS, LONGEST_OVERTAKEN_SECONDS = 0.1, 2.0
 
 # The ledger has moved on, or somebody else was faster: look again.
 _OVERTAKEN = {
@@ -77,6 +77,7 @@ class Agent:
         self._announced: tuple[Duty, int, int] | None = None
         self._usable_epoch = 0
         self._first_in_turn = True
+        self._overtaken = 0
         self._renewed = False
 
     async def run(self) -> None:
@@ -112,11 +113,13 @@ class Agent:
                 return False
             if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
                 log.info("overtaken", extra={"detail": str(error)})
-                await asyncio.sleep(OVERTAKEN_SECONDS)
+                await asyncio.sleep(min(OVERTAKEN_SECONDS * 2**self._overtaken, LONGEST_OVERTAKEN_SECONDS))
+                self._overtaken += 1
                 return False
             log.warning("the ledger didn't answer; trying again", extra={"detail": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
             return False
+        self._overtaken = 0
         if duty is Duty.WAIT:
             await self._sleep(TICK_SECONDS)
         return duty is Duty.FINISHED

@@ -46,20 +46,30 @@ def locked_out(site: Site, epoch: KeyEpoch) -> bool:
     return False
 
 
-async def open_epoch(federation: Federation, study: StudyView, without: Collection[str] = ()) -> bool:
-    """Make the study's next key and wrap it to every participant but `without`; False while one has no wrapping key.
+async def open_epoch(
+    federation: Federation, study: StudyView, without: Collection[str] = (), back: Collection[str] = ()
+) -> bool:
+    """Make the study's next key and wrap it to the holders of the newest epoch; False while one has no wrapping key.
 
+    Who was removed stays removed, whoever renews the key for whatever reason: only `back` takes a participant in again.
     The seed is forgotten at once: like every holder, this hospital unwraps it from the ledger when it needs it.
+
+    Args:
+        federation: the ledger.
+        study: the study; before its first epoch every participant becomes a holder.
+        without: who shall no longer hold the key.
+        back: who shall hold it again.
     """
-    terms = study.study.terms
+    hospitals = (await federation.read_consortium()).hospitals
+    chosen = {entry.hospital for entry in study.study.terms.participants}
+    if study.key_epoch is not None:
+        chosen = {wrapped.holder for wrapped in study.key_epoch.holders} | set(back)
     holders: dict[str, str] = {}
-    for participant in terms.participants:
-        if participant.hospital in without:
-            continue
-        key = await registered_key(federation, participant.hospital)
+    for hospital in sorted(chosen & set(hospitals) - set(without)):
+        key = await registered_key(federation, hospital)
         if key is None:
             return False
-        holders[participant.hospital] = key
-    epoch, _seed = new_epoch(terms.study, study.head.epoch + 1, holders)
+        holders[hospital] = key
+    epoch, _seed = new_epoch(study.study.terms.study, study.head.epoch + 1, holders)
     await federation.open_key_epoch(epoch)
     return True

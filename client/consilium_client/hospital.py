@@ -49,7 +49,8 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
     accountant = open_accountant(configuration, profile.organization)
     async with Gateway.connect(profile) as gateway, AggregatorClient.connect(profile) as aggregators:
         network = gateway.network()
-        federation = Federation(network.contract())
+        # A lying peer of somebody else could name false mask keys, or draw out a value before a sum is published.
+        federation = Federation(network.contract(), readers=[profile.organization])
         if accountant.lost:
             await _rebuild(accountant, configuration, federation, profile.organization)
         agents = []

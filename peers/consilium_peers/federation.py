@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from consilium_peers.gateway import Contract, SubmitResult
@@ -42,15 +43,23 @@ R = TypeVar("R", bound=Record)
 class Federation:
     """Calls the contract with one identity. A refusal arrives as a `GatewayError` whose `refusal` is the code."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, readers: Sequence[str] = ()) -> None:
+        """Take a contract to call.
+
+        Args:
+            contract: the contract.
+            readers: the organisations (MSP ids) whose peers may answer queries; without any, whichever peer answers.
+                Nobody vouches for what a single peer says, so who acts on it asks the own organisation's only.
+        """
         self._contract = contract
+        self._readers = tuple(readers)
 
     async def _submit(self, function: str, record: Record) -> SubmitResult:
         return await self._contract.submit(function, canonical.encode(record))
 
     async def _read(self, function: str, record: Record | None, kind: type[R]) -> R:
         argument = b"" if record is None else canonical.encode(record)
-        return canonical.decode(kind, await self._contract.evaluate(function, argument))
+        return canonical.decode(kind, await self._contract.evaluate(function, argument, organizations=self._readers))
 
     # ---- the consortium
 

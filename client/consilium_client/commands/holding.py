@@ -28,6 +28,9 @@ def register(commands: Any) -> None:
     renew.add_argument(
         "--without", type=organization, action="append", default=[], help="a hospital that shall no longer hold the key"
     )
+    renew.add_argument(
+        "--with", dest="back", type=organization, action="append", default=[], help="a hospital that shall hold it again"
+    )
 
     summary = "approve that a barred party may act again, and readmit it once enough hospitals have"
     readmit = _command(commands, "readmit", summary, _readmit)
@@ -77,9 +80,9 @@ def _renew(arguments: argparse.Namespace) -> int:
         async with connected(arguments.profile) as federation:
             study = await federation.read_study(arguments.study)
             participants = {entry.hospital for entry in study.study.terms.participants}
-            if strangers := sorted(set(arguments.without) - participants):
+            if strangers := sorted({*arguments.without, *arguments.back} - participants):
                 raise ConfigurationError(f"{strangers[0]} isn't a participant of study {arguments.study}")
-            if not await open_epoch(federation, study, arguments.without):
+            if not await open_epoch(federation, study, arguments.without, arguments.back):
                 raise KeyEpochError("a participant has no wrapping key on the ledger yet; its agent registers one")
             return study.head.epoch + 1
 
