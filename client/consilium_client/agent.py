@@ -48,7 +48,7 @@ RING_SECONDS = 0.3
 ANNOUNCE_SECONDS = 5.0
 # After a failure that may pass: the peer restarts, an aggregator is replaced.
 RETRY_SECONDS = 1.0
-# The peer that was asked may be a block behind the one that refused; what is refused again and again is asked less often.
+# The peer that was asked may be a block behind; what is refused again and again is asked less and less often.
 OVERTAKEN_SECONDS, LONGEST_OVERTAKEN_SECONDS = 0.1, 2.0
 
 # The ledger has moved on, or somebody else was faster: look again.

@@ -17,12 +17,14 @@ from consilium_client.errors import QuantisationError
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
 
-# Elements worked on at once, so that intermediate arrays stay small.
-_BLOCK = 1 << 18
+# Elements worked on at once: few enough that they stay in a core's own cache from one operation to the next.
+_BLOCK = 1 << 14
 
 
-def quantise(update: NDArray[np.float64], bound: float, parameter_set: ParameterSet) -> NDArray[np.uint32]:
-    """Return the integers, uint32[P], of an update, float64[P]. What lies beyond ±bound is clipped to it.
+def quantise(
+    update: NDArray[np.float64] | NDArray[np.float32], bound: float, parameter_set: ParameterSet
+) -> NDArray[np.uint32]:
+    """Return the integers, uint32[P], of an update, float64[P] or float32[P]. What lies beyond ±bound is clipped to it.
 
     `clipped_count` says how many coordinates that were.
 
@@ -32,15 +34,20 @@ def quantise(update: NDArray[np.float64], bound: float, parameter_set: Parameter
     """
     _check_update(update, bound)
     levels, offset = _levels(parameter_set)
+    scale = np.float64(levels) / np.float64(bound)
     values = np.empty(update.shape, dtype=np.uint32)
+    space = np.empty(min(_BLOCK, update.size))
     for block in _blocks(update.size):
-        scaled = np.clip(update[block], -bound, bound)
-        # Divided first: bound · levels could overflow for a huge bound, a quotient in [−1, 1] can't.
-        scaled /= bound
-        scaled *= levels
+        part = update[block]
+        scaled = space[: part.size]
+        # What is finite may overflow here, and is clipped then.
+        with np.errstate(over="ignore"):
+            np.multiply(part, scale, out=scaled, dtype=np.float64)
+        np.clip(scaled, -levels, levels, out=scaled)
         np.rint(scaled, out=scaled)
-        scaled += offset
-        values[block] = scaled
+        np.add(scaled, offset, out=scaled)
+        # Through signed integers, to which processors convert; all are far below 2^31.
+        np.copyto(values[block].view(np.int32), scaled, casting="unsafe")
     return values
 
 
@@ -77,13 +84,12 @@ def dequantise_sum(
             "the sum is wrong or its masks didn't cancel"
         )
     levels, offset = _levels(parameter_set)
+    step = bound / levels
     updates = np.empty(sums.shape, dtype=np.float64)
     for block in _blocks(sums.size):
-        part = sums[block].astype(np.float64)
-        part -= hospitals * offset
-        part /= levels
-        part *= bound
-        updates[block] = part
+        part = updates[block]
+        np.subtract(sums[block], hospitals * offset, out=part)
+        part *= step
     return updates
 
 
@@ -97,13 +103,15 @@ def _blocks(size: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK))
 
 
-def _check_update(update: NDArray[np.float64], bound: float) -> None:
-    _check_vector(update, np.dtype(np.float64), "update")
+def _check_update(update: NDArray[np.float64] | NDArray[np.float32], bound: float) -> None:
+    single = np.dtype(np.float32)
+    _check_vector(update, single if getattr(update, "dtype", None) == single else np.dtype(np.float64), "update")
     _check_bound(bound)
     for block in _blocks(update.size):
-        finite = np.isfinite(update[block])
-        if not finite.all():
-            position = block.start + int(np.argmin(finite))
+        # A coordinate that isn't finite is the least or the largest, and NaN is both.
+        least, largest = float(update[block].min()), float(update[block].max())
+        if not (math.isfinite(least) and math.isfinite(largest)):
+            position = block.start + int(np.argmin(np.isfinite(update[block])))
             raise QuantisationError(
                 f"coordinate {position} of the update is {float(update[position])}, not a finite number; "
                 "training has diverged: lower its learning rate"

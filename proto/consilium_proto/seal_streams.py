@@ -52,6 +52,7 @@ class MemoryFile:
 
     def _open(self) -> None:
         self._owner = os.getpid()
+        self._size = -1
         self._descriptor = os.memfd_create("seal", os.MFD_CLOEXEC)
         self._path = f"/proc/self/fd/{self._descriptor}"
         self._release = weakref.finalize(self, os.close, self._descriptor)
@@ -63,7 +64,11 @@ class MemoryFile:
             SealStreamError: SEAL refused it.
         """
         self._renew()
-        os.ftruncate(self._descriptor, 0)
+        size = sum(len(part) for part in stream)
+        # Pages are kept from one stream to the next of the same size.
+        if size != self._size:
+            os.ftruncate(self._descriptor, size)
+            self._size = size
         os.pwritev(self._descriptor, stream, 0)
         try:
             target.load(context, self._path)
@@ -74,6 +79,7 @@ class MemoryFile:
         """Return the stream that SEAL writes for an object."""
         self._renew()
         source.save(self._path)
+        self._size = -1
         return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
 
     def close(self) -> None:

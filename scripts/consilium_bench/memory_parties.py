@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 from consilium_bench.parties import Party
@@ -33,8 +34,8 @@ class MemoryContract:
         if codes != ["VALID"]:
             raise GatewayError("", codes[0], f"{function} isn't valid")
 
-    async def evaluate(self, function: str, argument: bytes) -> bytes:
-        """Return what a function answers."""
+    async def evaluate(self, function: str, argument: bytes, organizations: Sequence[str] = ()) -> bytes:  # noqa: ARG002
+        """Return what a function answers; the one ledger answers, whoever is named."""
         return (await self.simulate(function, argument)).result
 
     async def simulate(self, function: str, argument: bytes) -> Simulation:

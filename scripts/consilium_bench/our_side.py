@@ -83,7 +83,7 @@ def play(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[str,
 
 def _prepared(stages: Stages, update: shapes.Update, chosen: ParameterSet) -> NDArray[np.uint64]:
     with stages.measured("quantise"):
-        values = quantise(shapes.flat(update).astype(np.float64), shapes.BOUND, chosen)
+        values = quantise(shapes.flat(update), shapes.BOUND, chosen)
     with stages.measured("pack"):
         return pack(values, chosen)
 

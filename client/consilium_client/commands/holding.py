@@ -29,7 +29,12 @@ def register(commands: Any) -> None:
         "--without", type=organization, action="append", default=[], help="a hospital that shall no longer hold the key"
     )
     renew.add_argument(
-        "--with", dest="back", type=organization, action="append", default=[], help="a hospital that shall hold it again"
+        "--with",
+        dest="back",
+        type=organization,
+        action="append",
+        default=[],
+        help="a hospital that shall hold it again",
     )
 
     summary = "approve that a barred party may act again, and readmit it once enough hospitals have"

@@ -69,7 +69,7 @@ def test_what_is_not_finite_is_named_with_its_position(bad: float, position: int
 @pytest.mark.parametrize(
     ("update", "why"),
     [
-        (np.zeros(3, np.float32), "float64, not float32"),
+        (np.zeros(3, np.float16), "float64, not float16"),
         (np.zeros(3, np.int64), "float64, not int64"),
         (np.zeros((3, 1)), r"one dimension.*\(3, 1\)"),
         (np.zeros(0), r"at least one coordinate.*\(0,\)"),
@@ -103,3 +103,8 @@ def test_fields_beyond_the_hospitals_largest_sum_are_refused(name: str) -> None:
 def test_more_hospitals_than_are_exact_are_refused() -> None:
     with pytest.raises(QuantisationError, match="at most 16 hospitals"):
         dequantise_sum(np.zeros(1, np.uint64), 17, 1.0, BYTE)
+
+
+def test_single_precision_gives_the_integers_of_the_same_numbers_in_double_precision() -> None:
+    single = np.random.default_rng(3).normal(0, 0.5, 50_000).astype(np.float32)
+    assert (quantise(single, 1.0, BYTE) == quantise(single.astype(np.float64), 1.0, BYTE)).all()
