@@ -66,6 +66,8 @@ def dequantise_sum(
 ) -> NDArray[np.float64]:
     """Return the sum of the updates, float64[P], from the sums of their integers, uint64[P], over `hospitals`.
 
+    The integers are used up: the result takes their memory, of which a large model has little to spare.
+
     Raises:
         QuantisationError: another type or shape, a sum beyond hospitals · (2^b − 1), which no honest set of hospitals
             has, a number of hospitals that the set isn't exact for, or a bound that isn't a finite number above zero.
@@ -85,11 +87,12 @@ def dequantise_sum(
         )
     levels, offset = _levels(parameter_set)
     step = bound / levels
-    updates = np.empty(sums.shape, dtype=np.float64)
+    updates = sums.view(np.float64)
+    space = np.empty(min(_BLOCK, sums.size))
     for block in _blocks(sums.size):
-        part = updates[block]
+        part = space[: sums[block].size]
         np.subtract(sums[block], hospitals * offset, out=part)
-        part *= step
+        np.multiply(part, step, out=updates[block])
     return updates
 
 

@@ -94,10 +94,10 @@ def test_fields_beyond_the_hospitals_largest_sum_are_refused(name: str) -> None:
     chosen = parameter_set(name)
     largest = 5 * chosen.largest_value
     sums = np.array([0, largest, largest], dtype=np.uint64)
-    assert dequantise_sum(sums, 5, 1.0, chosen)[1] == 5
+    assert dequantise_sum(sums.copy(), 5, 1.0, chosen)[1] == 5
     sums[1] += np.uint64(1)
     with pytest.raises(QuantisationError, match=f"coordinate 1 of the sum is {largest + 1}, beyond {largest}"):
-        dequantise_sum(sums, 5, 1.0, chosen)
+        dequantise_sum(sums.copy(), 5, 1.0, chosen)
 
 
 def test_more_hospitals_than_are_exact_are_refused() -> None:
