@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,12 +65,14 @@ def _receive(connection: Connection, degree: int, zeros: PreparedZeros) -> None:
 
 
 def _prepare(connection: Connection) -> None:
-    """Encrypt zeros and send them: what the second process does."""
-    name, key_seed, epoch, count = connection.recv()
-    cipher = UpdateCipher(parameter_set(name), key_seed, epoch, CipherPath.BUFFERS)
-    for _ in range(count):
-        zero = cipher.encrypt_zero()
-        try:
+    """Encrypt zeros and send them, until there are enough or the hospital's agent is gone: the second process' work."""
+    # An interrupt is the agent's to handle; it ends this process with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        name, key_seed, epoch, count = connection.recv()
+        cipher = UpdateCipher(parameter_set(name), key_seed, epoch, CipherPath.BUFFERS)
+        for _ in range(count):
+            zero = cipher.encrypt_zero()
             connection.send_bytes(zero.words.astype("<u8").tobytes() + zero.seed)
-        except (BrokenPipeError, OSError):
-            return
+    except (EOFError, OSError):
+        return
