@@ -1,7 +1,7 @@
 """Key epochs: which key a study's hospitals encrypt under, and who holds it.
 
-The coordinator opens the first epoch, any participant a later one: when a holder leaves or a key is compromised, nobody
-must wait for one hospital. The opener knows the key, so the record must name it as a holder. A ledger can't check that
+The coordinator opens the first epoch, any holder a later one: when a holder leaves or a key is compromised, nobody must
+wait for one hospital. The opener knows the key, so the record must name it as a holder. A ledger can't check that
 the key was wrapped well; holders do, by the commitment, and who opened an epoch is in its transaction.
 """
 
@@ -21,11 +21,20 @@ def holders(key_epoch: KeyEpoch) -> tuple[str, ...]:
     return tuple(wrapped.holder for wrapped in key_epoch.holders)
 
 
-def check_opener(terms: StudyTerms, current: int, hospital: str) -> None:
-    """Refuse a participant other than the coordinator as the opener of a study's first epoch."""
-    if current == 0 and hospital != terms.coordinator:
+def check_opener(terms: StudyTerms, current: KeyEpoch | None, hospital: str) -> None:
+    """Refuse anybody but the coordinator as the opener of a study's first epoch, and but a holder as a later one's.
+
+    A removed holder could otherwise take itself in again: it would draw the next key, and so know it
+    (`test_a_removed_holder_cannot_take_itself_in_again`).
+    """
+    if current is None and hospital != terms.coordinator:
         raise Refused(
             RefusalCode.FORBIDDEN, f"the first key epoch is opened by the study's coordinator, {terms.coordinator}"
+        )
+    if current is not None and hospital not in holders(current):
+        raise Refused(
+            RefusalCode.FORBIDDEN,
+            f"{hospital} isn't a holder of key epoch {current.epoch}; a holder opens the next one",
         )
 
 

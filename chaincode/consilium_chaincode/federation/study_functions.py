@@ -158,17 +158,18 @@ class StudyFunctions(ContractPart):
     @takes(KeyEpoch)
     async def open_key_epoch(self, stub: ChaincodeStub, proposed: KeyEpoch) -> bytes:
         """Start a study's next key epoch; a round that hasn't reached ANCHORED is void with the old one."""
-        # Who may: a client of the coordinator at first, of any participant later.
+        # Who may: a client of the coordinator at first, of any holder of the current key later.
         caller = caller_of(stub, CLIENT)
         # Read: the consortium, the study, its current epoch.
         ledger = LedgerState(stub)
         consortium = await ledger.consortium()
         study = await ledger.study(proposed.study)
         current = await ledger.current_epoch(proposed.study)
+        key_epoch = await ledger.read(KeyEpoch, state_keys.key_epoch(proposed.study, current))
         # Check.
         caller.require_among(consortium.hospitals, HOSPITAL)
         caller.require_among(rules.participants(study.terms), f"a participant of study {proposed.study}")
-        epochs.check_opener(study.terms, current, caller.organization)
+        epochs.check_opener(study.terms, key_epoch, caller.organization)
         self.timestamp(stub, study.terms.clock_tolerance)
         rules.require_phase(study, StudyPhase.ACTIVE)
         opened = epochs.open_epoch(study.terms, consortium, current, caller.organization, proposed)

@@ -208,6 +208,15 @@ def test_a_new_key_epoch_and_uploads_under_the_old_one_exclude_each_other(channe
     channel.submit("OpenRound", opening(round=2, epoch=2), ALPHA)
 
 
+def test_a_removed_holder_cannot_take_itself_in_again(channel: FederationLedger) -> None:
+    """Whoever opens an epoch draws its key: a removed hospital that opened the next one would hold it."""
+    without = HOSPITALS[:3]
+    channel.submit("OpenKeyEpoch", key_epoch(2, without), ALPHA)
+    for holders in (HOSPITALS, without):
+        channel.refuse(RefusalCode.FORBIDDEN, "OpenKeyEpoch", key_epoch(3, holders), GAMMA, match="isn't a holder")
+    channel.submit("OpenKeyEpoch", key_epoch(3), BETA)
+
+
 # ---- nobody starves a decision
 
 

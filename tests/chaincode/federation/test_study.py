@@ -132,9 +132,9 @@ def test_key_epochs_follow_each_other() -> None:
 
 def test_only_the_coordinator_opens_the_first_key_epoch() -> None:
     with refused(RefusalCode.FORBIDDEN, ALPHA):
-        epochs.check_opener(terms(), 0, BETA)
-    epochs.check_opener(terms(), 0, ALPHA)
-    epochs.check_opener(terms(), 1, BETA)
+        epochs.check_opener(terms(), None, BETA)
+    epochs.check_opener(terms(), None, ALPHA)
+    epochs.check_opener(terms(), key_epoch(1, HOSPITALS[:3]), BETA)
 
 
 @pytest.mark.parametrize(
