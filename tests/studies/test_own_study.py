@@ -256,8 +256,10 @@ def test_the_model_is_the_hospitals_own_class(own: OwnStudy) -> None:
 
 def test_a_hospital_with_one_class_only_takes_part(own: OwnStudy) -> None:
     assert "one class is missing: training works" in own.printed[f"check {ONE_CLASS}"]
-    released = own.folders[ONE_CLASS] / "state" / "released" / "own-table" / "round-0002.json"
-    assert json.loads(released.read_text())["metrics"]["auc"] is None
+    # The lost key's new epoch voids the rounds that were open, so the numbers of the two that end depend on timing.
+    released = sorted((own.folders[ONE_CLASS] / "state" / "released" / "own-table").glob("round-*.json"))
+    assert len(released) == 2
+    assert all(json.loads(file.read_text())["metrics"]["auc"] is None for file in released)
 
 
 def test_a_hospital_that_lost_its_key_opens_another_epoch_and_takes_part(own: OwnStudy) -> None:
