@@ -100,6 +100,7 @@ class Agent:
         except VectorWithheldError as error:
             # Whoever should have uploaded or published it may still do so.
             log.info("not there yet", extra={"detail": str(error)})
+            await self._sleep(RETRY_SECONDS)
             return False
         except (AggregatorRefusalError, AggregatorUnavailableError) as error:
             # It passes, or the round's deadline ends it; the ledger records who was silent.

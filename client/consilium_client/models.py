@@ -14,11 +14,13 @@ from consilium_client.key_epochs import unwrap
 from consilium_client.packing import unpack
 from consilium_client.quantise import dequantise_sum
 from consilium_client.site import Site
-from consilium_client.vectors import published_sum
+from consilium_client.vectors import published_sum, seconds_left
 from consilium_proto.records import Round, RoundPhase, RoundView, StudyTerms, StudyView
 
 WRAPPING_KEY = "wrapping-key"
 SUM_PATIENCE_SECONDS = 5.0
+# For the sum of a round that is over.
+CATCH_UP_SECONDS = 120.0
 
 
 def largest_cap(terms: StudyTerms) -> int:
@@ -75,7 +77,8 @@ async def derive_model(site: Site, view: RoundView) -> str:
         raise JournalError(f"round {state.round}: its base model {state.base} isn't here")
     if (reason := journal.unusable()) is not None:
         raise UnusableSumError(reason)
-    vector = await published_sum(site, view, patience=SUM_PATIENCE_SECONDS)
+    timeout = seconds_left(state) if state.phase is RoundPhase.VERIFIED else CATCH_UP_SECONDS
+    vector = await published_sum(site, view, patience=SUM_PATIENCE_SECONDS, timeout=timeout)
     started = time.monotonic()
     cipher = UpdateCipher(site.parameter_set, await epoch_seed(site, state), state.epoch, site.cipher_path)
     slots = await asyncio.to_thread(cipher.decrypt, iter(vector), len(vector.paths))

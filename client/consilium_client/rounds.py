@@ -24,7 +24,7 @@ from consilium_client.quantise import quantise
 from consilium_client.recording import recorded
 from consilium_client.site import Site
 from consilium_client.training_site import TrainedUpdate
-from consilium_client.vectors import own_vector, vector_context
+from consilium_client.vectors import own_vector, seconds_left, vector_context
 from consilium_client.verification import chain_value_for
 from consilium_proto import canonical
 from consilium_proto.chunk_tree import chunk_digest, tree_root
@@ -197,6 +197,8 @@ async def upload(site: Site, view: RoundView, barred: frozenset[str] = frozenset
         passing_over={*state.rejected, *barred},
         spread=site.terms.deadlines.anchored / 3,
         patience=UPLOAD_PATIENCE_SECONDS,
+        # What was sent needn't be sent again: witnessing others has its turn in between.
+        timeout=seconds_left(state) / 3,
     )
     figures = journal.figures()
     journal.note(

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from consilium_client.errors import (
     AggregatorRefusalError,
     AggregatorUnavailableError,
@@ -24,10 +22,10 @@ from consilium_client.errors import (
 )
 from consilium_client.transfers import (
     Transfer,
+    ask_in_turn,
     check_chunk,
     check_manifest,
     chunk_messages,
-    passing_failure,
     read_chunk,
     reference_to,
 )
@@ -39,8 +37,8 @@ from consilium_proto.generated import aggregator_pb2_grpc
 
 PATIENCE_SECONDS = 30.0
 TRANSFER_SECONDS = 600.0
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 3.0
+# The longest answer is a manifest: 34 bytes for each of at most 65,536 chunks.
+LARGEST_ANSWER = 4 * 1024 * 1024
 # Chunks of one call: each is acknowledged as a whole, and what a lost connection repeats is at most so much.
 BATCH_CHUNKS = 64
 # An aggregator that has held everything for so long without the round going on may be withholding: the next gets it.
@@ -73,7 +71,9 @@ class AggregatorClient:
 
     def __init__(self, profile: Profile) -> None:
         self._endpoints = profile.aggregators
-        self._channels = {endpoint.address: open_channel(endpoint, profile.tls) for endpoint in profile.aggregators}
+        self._channels = {
+            endpoint.address: open_channel(endpoint, profile.tls, LARGEST_ANSWER) for endpoint in profile.aggregators
+        }
         # Since when (on the loop's clock) an aggregator has held all of a vector.
         self._held: OrderedDict[VectorContext, dict[str, float]] = OrderedDict()
 
@@ -114,37 +114,32 @@ class AggregatorClient:
         Raises:
             AggregatorUnavailableError: no aggregator took everything in time; what was sent needn't be sent again.
             RoundOverError: the round is decided.
-            AggregatorRefusalError: wrong root, malformed chunk, somebody else's vector, unknown certificate.
+            AggregatorRefusalError: every aggregator refuses: wrong root, malformed chunk, somebody else's vector,
+                unknown certificate.
         """
         digests = await asyncio.to_thread(lambda: [chunk_digest(read_chunk(chunk)) for chunk in chunks])
         manifest = messages.Manifest(vector=reference_to(vector), digests=digests)
         transfer = Transfer(patience, timeout)
-        pause, failure = FIRST_PAUSE_SECONDS, "the profile names no aggregator that may still publish"
         endpoints = [endpoint for endpoint in self._endpoints if endpoint.organization not in passing_over]
-        while endpoints:
-            done: list[str] = []
-            for endpoint in endpoints:
-                try:
-                    await self._upload_to(endpoint, manifest, chunks, transfer)
-                except grpc.aio.AioRpcError as error:
-                    failure = passing_failure("upload", endpoint, error)
-                    continue
-                done.append(endpoint.address)
-                if not self._stalled(vector, endpoint, spread):
-                    break
-            if done:
-                return UploadReport(
-                    transfer.bytes_sent,
-                    transfer.bytes_received,
-                    transfer.chunks_sent,
-                    transfer.already_held,
-                    tuple(done),
-                )
-            if transfer.left <= pause:
-                break
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        raise AggregatorUnavailableError(f"round {vector.round}: no aggregator took the whole update; last: {failure}")
+        served, failure = await ask_in_turn(
+            "upload",
+            endpoints,
+            transfer,
+            lambda endpoint: self._upload_to(endpoint, manifest, chunks, transfer),
+            lambda endpoint: not self._stalled(vector, endpoint, spread),
+        )
+        if isinstance(failure, AggregatorRefusalError):
+            raise failure
+        if not served:
+            last = failure or "the profile names no aggregator that may still publish"
+            raise AggregatorUnavailableError(f"round {vector.round}: no aggregator took the whole update; last: {last}")
+        return UploadReport(
+            transfer.bytes_sent,
+            transfer.bytes_received,
+            transfer.chunks_sent,
+            transfer.already_held,
+            tuple(endpoint.address for endpoint in served),
+        )
 
     async def fetch_sum(
         self,
@@ -186,24 +181,22 @@ class AggregatorClient:
     async def _fetch(
         self, endpoints: Sequence[Endpoint], vector: VectorContext, root: str, chunk_count: int, transfer: Transfer
     ) -> FetchedVector:
-        pause, failure = FIRST_PAUSE_SECONDS, f"the profile names no aggregator of {vector.owner}"
-        while endpoints:
-            for endpoint in endpoints:
-                try:
-                    await self._fetch_from(endpoint, vector, root, chunk_count, transfer)
-                except grpc.aio.AioRpcError as error:
-                    failure = passing_failure(f"the {vector.label}", endpoint, error)
-                    continue
-                ordered = [transfer.chunks[position] for position in range(chunk_count)]
-                return FetchedVector(ordered, transfer.bytes_sent, transfer.bytes_received)
-            if transfer.left <= pause:
-                break
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        raise VectorWithheldError(
-            f"round {vector.round}: nobody serves the {vector.label} of {vector.owner} ({len(transfer.chunks)} of "
-            f"{chunk_count} chunks came); last: {failure}"
+        served, failure = await ask_in_turn(
+            f"the {vector.label}",
+            endpoints,
+            transfer,
+            lambda endpoint: self._fetch_from(endpoint, vector, root, chunk_count, transfer),
         )
+        if isinstance(failure, AggregatorRefusalError):
+            raise failure
+        if not served:
+            last = failure or f"the profile names no aggregator of {vector.owner}"
+            raise VectorWithheldError(
+                f"round {vector.round}: nobody serves the {vector.label} of {vector.owner} ({len(transfer.chunks)} of "
+                f"{chunk_count} chunks came); last: {last}"
+            )
+        ordered = [transfer.chunks[position] for position in range(chunk_count)]
+        return FetchedVector(ordered, transfer.bytes_sent, transfer.bytes_received)
 
     # ---- one aggregator
 

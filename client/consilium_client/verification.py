@@ -16,7 +16,6 @@ from consilium_client.errors import (
     AggregatorRefusalError,
     AggregatorUnavailableError,
     ChallengeError,
-    VectorWithheldError,
 )
 from consilium_client.recording import recorded
 from consilium_client.site import Site
@@ -27,6 +26,7 @@ from consilium_client.vectors import (
     first_malformed,
     own_vector,
     published_sum,
+    seconds_left,
     vector_context,
     witnessed_vector,
 )
@@ -80,23 +80,26 @@ async def hold(site: Site, view: RoundView) -> None:
 
     Raises:
         VectorWithheldError: one of them isn't at any aggregator yet.
+        AggregatorRefusalError: every aggregator refuses one of them, or serves something else.
     """
     confirmed = {entry.owner for entry in view.held if entry.witness == site.hospital}
     expected = witnessed_by(view.round.participants, site.hospital, site.terms.max_colluding)
-    absent: VectorWithheldError | None = None
-    for owner in expected:
-        if owner not in confirmed:
-            try:
-                await _hold(site, view, owner)
-            except VectorWithheldError as error:
-                absent = error  # the others don't wait for this one
+    missing = [owner for owner in expected if owner not in confirmed]
+    absent: AggregatorRefusalError | AggregatorUnavailableError | None = None
+    for place, owner in enumerate(missing):
+        # One share more than there are vectors: the own upload mustn't wait until the deadline for one that drips.
+        share = seconds_left(view.round) / (len(missing) - place + 1)
+        try:
+            await _hold(site, view, owner, share)
+        except (AggregatorRefusalError, AggregatorUnavailableError) as error:
+            absent = error  # the others don't wait for this one
     if absent is not None:
         raise absent
 
 
-async def _hold(site: Site, view: RoundView, owner: str) -> None:
+async def _hold(site: Site, view: RoundView, owner: str, timeout: float) -> None:
     state = view.round
-    vector = await witnessed_vector(site, view, owner, patience=WITNESS_PATIENCE_SECONDS)
+    vector = await witnessed_vector(site, view, owner, patience=WITNESS_PATIENCE_SECONDS, timeout=timeout)
     if not await _show_malformed(site, view, vector):
         message = Held(study=state.study, round=state.round, attempt=state.attempt, owner=owner)
         await recorded(site.journal.round(state.round), "Hold", site.federation.hold(message))
@@ -125,15 +128,15 @@ async def fingerprint(site: Site, view: RoundView) -> None:
     started = time.monotonic()
     witnessed = []
     for owner in witnessed_by(state.participants, site.hospital, site.terms.max_colluding):
-        vector = await witnessed_vector(site, view, owner, patience=WITNESS_PATIENCE_SECONDS)
-        witnessed.append(WitnessedFingerprint(owner=owner, value=await _total(site, view, challenge, vector)))
+        value = await _total(site, challenge, await _vector(site, view, owner))
+        witnessed.append(WitnessedFingerprint(owner=owner, value=value))
     message = Fingerprint(
         study=state.study,
         round=state.round,
         publication=state.publication,
-        own=await _total(site, view, challenge, own_vector(site, state)),
+        own=await _total(site, challenge, await _vector(site, view, site.hospital)),
         witnessed=tuple(witnessed),
-        sum=None if sum_vector is None else await _total(site, view, challenge, sum_vector),
+        sum=None if sum_vector is None else await _total(site, challenge, sum_vector),
     )
     journal = site.journal.round(state.round)
     journal.note(fingerprint_seconds=time.monotonic() - started)
@@ -212,23 +215,32 @@ async def _sum_in_time(site: Site, view: RoundView) -> StoredVector | None:
     patience = site.terms.deadlines.challenged * _SHARE_FOR_SUM
     left = state.entered / 1000 + patience - time.time()
     try:
-        return await published_sum(site, view, patience=max(0.1, left))
+        return await published_sum(site, view, patience=max(0.1, left), timeout=max(0.1, left))
     except (AggregatorUnavailableError, AggregatorRefusalError) as error:
         log.warning("no sum to fingerprint", extra={"round": state.round, "detail": str(error)})
         return None
 
 
 async def _vector(site: Site, view: RoundView, name: str) -> StoredVector:
+    """Return a vector that is found to be what its root on the ledger stands for.
+
+    Raises:
+        JournalError: the own one was changed since it was anchored.
+        VectorWithheldError: another one was lost or changed, and isn't to be had again.
+    """
     state = view.round
     if name == site.hospital:
-        return own_vector(site, state)
+        vector = own_vector(site, state)
+        await asyncio.to_thread(check_unchanged, view, vector)
+        return vector
+    # Normally stored long since: half of what is left is for the vectors and writes that follow.
+    timeout = seconds_left(state) / 2
     if name == state.publisher:
-        return await published_sum(site, view, patience=WITNESS_PATIENCE_SECONDS)
-    return await witnessed_vector(site, view, name, patience=WITNESS_PATIENCE_SECONDS)
+        return await published_sum(site, view, patience=WITNESS_PATIENCE_SECONDS, timeout=timeout)
+    return await witnessed_vector(site, view, name, patience=WITNESS_PATIENCE_SECONDS, timeout=timeout)
 
 
-async def _total(site: Site, view: RoundView, challenge: Challenge, vector: StoredVector) -> FingerprintValue:
-    check_unchanged(view, vector)
+async def _total(site: Site, challenge: Challenge, vector: StoredVector) -> FingerprintValue:
     return to_record(challenge.total(await _values(site, challenge, vector)))
 
 

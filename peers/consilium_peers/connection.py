@@ -24,7 +24,6 @@ LONGEST_REST_SECONDS = 60.0
 CHAINCODE_AWAY = ("could not launch chaincode", "chaincode stream terminated")
 
 _OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # A peer answers pings more often than every 60 s with GOAWAY (peer.keepalive.minInterval).
     ("grpc.keepalive_time_ms", 90_000),
@@ -37,8 +36,8 @@ _OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-def open_channel(endpoint: Endpoint, tls: KeyPairFiles) -> grpc.aio.Channel:
-    """Open a channel to one server; it connects when it is first used.
+def open_channel(endpoint: Endpoint, tls: KeyPairFiles, largest: int = MAX_MESSAGE_BYTES) -> grpc.aio.Channel:
+    """Open a channel to one server; it connects when it is first used, and takes messages of up to `largest` bytes.
 
     Raises:
         ProfileError: a file of the pair or of the roots can't be read.
@@ -48,7 +47,8 @@ def open_channel(endpoint: Endpoint, tls: KeyPairFiles) -> grpc.aio.Channel:
     except OSError as error:
         raise ProfileError(f"TLS files for {endpoint.address}: {error}") from None
     credentials = grpc.ssl_channel_credentials(roots, key, certificate)
-    return grpc.aio.secure_channel(endpoint.address, credentials, _OPTIONS)
+    options = [*_OPTIONS, ("grpc.max_receive_message_length", largest)]
+    return grpc.aio.secure_channel(endpoint.address, credentials, options)
 
 
 def _read(path: Path) -> bytes:

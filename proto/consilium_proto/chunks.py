@@ -19,6 +19,8 @@ from consilium_proto.parameter_sets import ParameterSet
 
 WIRE_VERSION = 2
 SEED_SIZE = 64
+# Nobody fetches, shows or looks at more bytes than this as one chunk: twice those of the longest sum's.
+LARGEST_CHUNK = 2 * (64 + 2 * 8 * 4096)
 _MAGIC = b"CSLC"
 # magic, wire version, kind, reserved, epoch, SEAL's version, reserved, parameter set.
 _HEADER = struct.Struct("<4sHBxQBB6x40s")

@@ -1,8 +1,9 @@
 """The hospital's side against aggregators that are dead, slow, lazy or lying."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import grpc
 import pytest
 from aggregator_world import (
     ALPHA,
+    BETA,
     CHUNKS,
     Certificates,
     World,
@@ -21,11 +23,13 @@ from ledger_double import AGGREGATOR, LedgerDouble
 from consilium_client.errors import AggregatorUnavailableError, VectorMismatchError, VectorWithheldError
 from consilium_client.upload import AggregatorClient, FetchedVector
 from consilium_proto.chunk_tree import chunk_digest, tree_root
+from consilium_proto.chunks import LARGEST_CHUNK
 from consilium_proto.generated import aggregator_pb2 as messages
 from consilium_proto.generated import aggregator_pb2_grpc
 
 DEAD = "127.0.0.1:9"
 SUM = context(AGGREGATOR, label="sum")
+WITNESSED = context(BETA)
 CONTENTS = [bytes([number]) * 100 for number in range(CHUNKS)]
 DIGESTS = [chunk_digest(content) for content in CONTENTS]
 ROOT = tree_root(SUM, DIGESTS)
@@ -34,15 +38,20 @@ ROOT = tree_root(SUM, DIGESTS)
 class Lying(aggregator_pb2_grpc.AggregatorServicer):
     """Serves `digests` and `contents` as its sum, `limit` chunks a call."""
 
-    def __init__(self) -> None:
-        self.digests = list(DIGESTS)
-        self.contents = list(CONTENTS)
+    def __init__(self, contents: Sequence[bytes] = CONTENTS) -> None:
+        self.contents = list(contents)
+        self.digests = [chunk_digest(content) for content in contents]
         self.position_of: Callable[[int], int] = lambda position: position
         self.limit = CHUNKS
         self.broken_calls = 0
+        self.withheld: set[int] = set()
+        self.pause = 0.0
+        self.status: grpc.StatusCode | None = None
         self.served: list[int] = []
 
     async def FetchManifest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self.status is not None:
+            await context.abort(self.status, "no")
         return messages.Manifest(vector=request, digests=self.digests)
 
     async def FetchChunks(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
@@ -52,6 +61,9 @@ class Lying(aggregator_pb2_grpc.AggregatorServicer):
                     self.broken_calls -= 1
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "cut off")
                 return
+            if position in self.withheld:
+                return
+            await asyncio.sleep(self.pause)
             self.served.append(position)
             yield messages.Chunk(
                 vector=request.vector, position=self.position_of(position), content=self.contents[position]
@@ -59,7 +71,7 @@ class Lying(aggregator_pb2_grpc.AggregatorServicer):
 
 
 @asynccontextmanager
-async def fetching(certificates: Certificates, servicer: Lying) -> AsyncIterator[Callable[[], Any]]:
+async def serving(certificates: Certificates, servicer: Lying) -> AsyncIterator[str]:
     server = grpc.aio.server()
     aggregator_pb2_grpc.add_AggregatorServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
     pair = certificates.pair(AGGREGATOR)
@@ -67,10 +79,20 @@ async def fetching(certificates: Certificates, servicer: Lying) -> AsyncIterator
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(key))
     await server.start()
     try:
-        async with AggregatorClient.connect(certificates.profile(ALPHA, f"127.0.0.1:{port}")) as client:
-            yield lambda: client.fetch_sum(SUM, ROOT, CHUNKS, patience=1)
+        yield f"127.0.0.1:{port}"
     finally:
         await server.stop(0)
+
+
+@asynccontextmanager
+async def fetching(
+    certificates: Certificates, servicer: Lying, root: str = ROOT
+) -> AsyncIterator[Callable[..., Awaitable[FetchedVector]]]:
+    async with (
+        serving(certificates, servicer) as address,
+        AggregatorClient.connect(certificates.profile(ALPHA, address)) as client,
+    ):
+        yield partial(client.fetch_sum, SUM, root, CHUNKS, patience=1)
 
 
 async def test_an_honest_sum_is_taken(certificates: Certificates) -> None:
@@ -113,10 +135,53 @@ async def test_a_sum_that_isnt_the_published_one_is_refused(
 
 async def test_a_sum_that_comes_only_in_part_is_withheld(certificates: Certificates) -> None:
     server = Lying()
-    server.limit = 2
-    async with fetching(certificates, server) as fetch:
+    server.withheld = {3}
+    async with fetching(certificates, server) as fetch, asyncio.timeout(10):
         with pytest.raises(VectorWithheldError, match="only a part"):
             await fetch()
+
+
+async def test_a_sum_that_drips_is_given_up_in_time(certificates: Certificates) -> None:
+    """Each chunk is progress, so patience never ends; the time in all does."""
+    server = Lying()
+    server.pause = 0.4
+    async with fetching(certificates, server) as fetch, asyncio.timeout(2):
+        with pytest.raises(VectorWithheldError, match="DEADLINE_EXCEEDED"):
+            await fetch(timeout=1.0)
+
+
+async def test_a_chunk_that_nobody_could_be_shown_isnt_taken(certificates: Certificates) -> None:
+    """Any bytes may lie under a published root; chaincode wouldn't look at so many."""
+    contents = [*CONTENTS[:-1], bytes(LARGEST_CHUNK + 1)]
+    digests = [chunk_digest(content) for content in contents]
+    server = Lying(contents)
+    async with fetching(certificates, server, tree_root(SUM, digests)) as fetch:
+        with pytest.raises(VectorMismatchError, match=f"{LARGEST_CHUNK + 1} bytes"):
+            await fetch()
+
+
+@pytest.mark.parametrize("fault", ["lies", "refuses", "drips", "says the round is over"])
+async def test_no_aggregator_keeps_a_hospital_from_the_next_one(certificates: Certificates, fault: str) -> None:
+    """Witnessed vectors are at several; what comes from a false one is refused, and asked of the next."""
+    first, second = Lying(), Lying()
+    match fault:
+        case "lies":
+            first.contents[0] = b"x"
+        case "refuses":
+            first.status = grpc.StatusCode.PERMISSION_DENIED
+        case "drips":
+            first.pause = 0.3
+        case _:
+            first.status = grpc.StatusCode.ABORTED
+    async with (
+        serving(certificates, first) as one,
+        serving(certificates, second) as two,
+        AggregatorClient.connect(certificates.profile(ALPHA, one, two)) as client,
+        asyncio.timeout(3),
+    ):
+        fetched = await client.fetch_update(WITNESSED, tree_root(WITNESSED, DIGESTS), CHUNKS, timeout=2)
+    assert fetched.chunks == CONTENTS
+    assert second.served
 
 
 async def test_a_fetch_goes_on_where_it_was_cut_off(certificates: Certificates) -> None:

@@ -40,10 +40,15 @@ async def study_command(network: Network, name: str, user: str, *words: str) -> 
 
 
 async def open_second_round(stage: Stage) -> tuple[str, ...]:
-    """Open round 2 on the model of round 1 and return who may take part."""
+    """Open round 2 on the model of round 1, unless its hospitals did before they stopped, and return its hospitals."""
     client = stage.parties["ClevelandMSP"].client
-    model = (await client.read_study(stage.name)).head.model
-    await persistently(lambda: client.open_round(Opening(study=stage.name, round=2, base=model, epoch=1)))
+
+    async def open_it() -> None:
+        head = (await client.read_study(stage.name)).head
+        if head.round == 1:
+            await client.open_round(Opening(study=stage.name, round=2, base=head.model, epoch=1))
+
+    await persistently(open_it)
     return (await stage.until(lambda view: view.round.phase is RoundPhase.OPEN, number=2)).round.participants
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from consilium_chaincode.federation.errors import Refused
 from consilium_proto.chunk_tree import InclusionProof, VectorContext, check_inclusion, chunk_digest
-from consilium_proto.chunks import decode_sum, decode_update, sum_chunk_size
+from consilium_proto.chunks import LARGEST_CHUNK, decode_sum, decode_update
 from consilium_proto.errors import ChunkError, WireError
 from consilium_proto.fingerprint import Challenge, to_record
 from consilium_proto.parameter_sets import ParameterSet
@@ -55,9 +55,8 @@ def check_malformed(parameter_set: ParameterSet, context: VectorContext, content
     Raises:
         Refused: CONFLICTING.
     """
-    most = 2 * sum_chunk_size(parameter_set)
-    if len(content) > most:
-        raise Refused(RefusalCode.CONFLICTING, f"{len(content)} bytes; at most {most} are looked at")
+    if len(content) > LARGEST_CHUNK:
+        raise Refused(RefusalCode.CONFLICTING, f"{len(content)} bytes; at most {LARGEST_CHUNK} are looked at")
     try:
         _decode(parameter_set, context, content)
     except ChunkError:
