@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager
 
 from consilium_client import figures, rounds, verification
 from consilium_client.disputes import others_lists
-from consilium_client.duties import Duty, Situation, next_duty, ring_position
+from consilium_client.duties import Duty, Situation, begins, needs_model, next_duty, ring_position
 from consilium_client.errors import (
     AggregatorRefusalError,
     AggregatorUnavailableError,
     ChallengeError,
+    KeyEpochError,
     PolicyRefusalError,
     PrivacyError,
     TermsMismatchError,
@@ -26,7 +27,8 @@ from consilium_client.errors import (
     UnusableSumError,
     VectorWithheldError,
 )
-from consilium_client.holders import locked_out, open_epoch, register_key
+from consilium_client.holders import open_epoch
+from consilium_client.key_renewal import KeyRenewal
 from consilium_client.models import catch_up
 from consilium_client.recording import recorded
 from consilium_client.site import Site
@@ -50,6 +52,9 @@ ANNOUNCE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # The peer that was asked may be a block behind; what is refused again and again is asked less and less often.
 OVERTAKEN_SECONDS, LONGEST_OVERTAKEN_SECONDS = 0.1, 2.0
+
+# This hospital doesn't take part, as long as it is so.
+_REFUSALS = (PolicyRefusalError, PrivacyError, TrainingError, ChallengeError, UnusableSumError, KeyEpochError)
 
 # The ledger has moved on, or somebody else was faster: look again.
 _OVERTAKEN = {
@@ -75,10 +80,9 @@ class Agent:
         self._examined: set[tuple[int, str, str]] = set()
         self._refusal = ""
         self._announced: tuple[Duty, int, int] | None = None
-        self._usable_epoch = 0
         self._first_in_turn = True
         self._overtaken = 0
-        self._renewed = False
+        self._key = KeyRenewal(site)
 
     async def run(self) -> None:
         """Act until the study is closed or has all its final rounds.
@@ -94,7 +98,7 @@ class Agent:
     async def _step_or_wait(self) -> bool:
         try:
             duty = await self._step()
-        except (PolicyRefusalError, PrivacyError, TrainingError, ChallengeError, UnusableSumError) as error:
+        except _REFUSALS as error:
             self._refused(str(error))
             duty = Duty.WAIT
         except VectorWithheldError as error:
@@ -133,12 +137,18 @@ class Agent:
                 f"study {site.terms.study} on the ledger isn't the one in {site.study.path}; "
                 "compare with: consilium study status"
             )
-        if study.study.phase is StudyPhase.ACTIVE and await self._prepare(study):
-            return Duty.OPEN_EPOCH
         view = await site.federation.read_round(site.terms.study, study.head.round) if study.head.round else None
         await self._settle(study, view)
+        active = study.study.phase is StudyPhase.ACTIVE
+        if active:
+            await self._key.look(study)
+            # From ANCHORED on a round ends under its own key: what is due in it mustn't wait for the next one.
+            if (view is None or view.round.phase.decided or begins(view)) and await self._key.renew(study):
+                return Duty.OPEN_EPOCH
         self._first_in_turn = self._position(view) == 0
         duty = next_duty(self._situation(study, view))
+        if active and needs_model(duty, view):
+            await self._catch_up(study, duty)
         await self._do(duty, study, view)
         return duty
 
@@ -152,27 +162,17 @@ class Agent:
             self._recently_uploaded(),
             frozenset(self._examined),
             unusable,
+            not self._key.holds,
         )
 
-    async def _prepare(self, study: StudyView) -> bool:
-        """See to it that this hospital has the study's key and newest model; True when it opened a new key epoch."""
-        epoch = study.key_epoch
-        if epoch is None:
-            await register_key(self._site)
-            return False
-        if epoch.epoch != self._usable_epoch:
-            if not self._renewed and locked_out(self._site, epoch):
-                return await self._renew(study)
-            self._usable_epoch = epoch.epoch
-        await catch_up(self._site, study)
-        return False
-
-    async def _renew(self, study: StudyView) -> bool:
-        """Open the next key epoch, once in the agent's life: a second time, another agent must be using other keys."""
-        log.warning("the key epoch doesn't open; opening another", extra={"epoch": study.head.epoch})
-        await register_key(self._site)
-        self._renewed = await open_epoch(self._site.federation, study)
-        return self._renewed
+    async def _catch_up(self, study: StudyView, duty: Duty) -> None:
+        """See to it that this hospital has the study's newest model; the end of a study doesn't wait for it in vain."""
+        try:
+            await catch_up(self._site, study)
+        except KeyEpochError as error:
+            if duty is not Duty.FINISHED:
+                raise
+            log.warning("no model of the last rounds", extra={"detail": str(error)})
 
     async def _do(self, duty: Duty, study: StudyView, view: RoundView | None) -> None:
         site = self._site

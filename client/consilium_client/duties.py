@@ -38,7 +38,7 @@ class Situation:
     """What the decision rests on: `now` in milliseconds since 1970, `uploaded` the round and attempt last sent.
 
     `examined` names (publication, author, vector) of lists that were compared with the hospital's own vectors,
-    `unusable` says that the round's sum gives no model.
+    `unusable` says that the round's sum gives no model, `keyless` that this hospital can't open the newest key epoch.
     """
 
     study: StudyView
@@ -48,6 +48,7 @@ class Situation:
     uploaded: tuple[int, int] | None
     examined: frozenset[tuple[int, str, str]] = frozenset()
     unusable: bool = False
+    keyless: bool = False
 
 
 def next_duty(situation: Situation) -> Duty:
@@ -65,6 +66,17 @@ def next_duty(situation: Situation) -> Duty:
     return Duty.ADVANCE if situation.round.next_phase is not None else Duty.WAIT
 
 
+def needs_model(duty: Duty, view: RoundView | None) -> bool:
+    """Tell whether a duty needs the study's newest model, or there is time to derive it."""
+    idle = duty is Duty.WAIT and view is not None and view.round.phase.decided
+    return idle or duty in (Duty.JOIN, Duty.ANCHOR, Duty.ATTEST, Duty.FINISHED)
+
+
+def begins(view: RoundView) -> bool:
+    """Tell whether a round is before ANCHORED, from where on it ends under the key epoch that it began under."""
+    return view.round.phase in (RoundPhase.OPEN, RoundPhase.SEALED)
+
+
 def _between_rounds(situation: Situation) -> Duty:
     study, terms = situation.study, situation.study.study.terms
     if study.head.final_rounds >= terms.rounds:
@@ -79,13 +91,13 @@ def _between_rounds(situation: Situation) -> Duty:
 
 def _own_part(situation: Situation, view: RoundView) -> Duty | None:
     state, hospital = view.round, situation.hospital
-    if situation.now > state.deadline or _outdated(situation, state):
+    if situation.now > state.deadline or hospital not in state.participants:
+        return None
+    if begins(view) and (situation.keyless or _outdated(situation, state)):
         return None
     if state.phase is RoundPhase.OPEN:
         joined = any(entry.hospital == hospital for entry in view.joins)
-        return None if joined or not _listed(situation) else Duty.JOIN
-    if hospital not in state.participants:
-        return None
+        return None if joined else Duty.JOIN
     if state.phase is RoundPhase.SEALED:
         anchored = any(e.hospital == hospital and e.anchor.attempt == state.attempt for e in view.anchors)
         return None if anchored else Duty.ANCHOR
@@ -129,12 +141,7 @@ def _while_checked(situation: Situation, view: RoundView) -> Duty | None:
 
 def _outdated(situation: Situation, state: Round) -> bool:
     """A round that hasn't reached ANCHORED is void once the study has a newer key epoch: nobody acts in it any more."""
-    early = state.phase in (RoundPhase.OPEN, RoundPhase.SEALED)
-    return early and state.epoch != situation.study.head.epoch
-
-
-def _listed(situation: Situation) -> bool:
-    return any(entry.hospital == situation.hospital for entry in situation.study.study.terms.participants)
+    return state.epoch != situation.study.head.epoch
 
 
 def ring_position(state: Round, hospital: str, hospitals: tuple[str, ...]) -> int:

@@ -31,19 +31,17 @@ async def register_key(site: Site) -> None:
         await site.federation.register_hospital_key(HospitalKey(wrapping_key=public))
 
 
-def locked_out(site: Site, epoch: KeyEpoch) -> bool:
-    """Tell whether this hospital is a holder of a key epoch that it can't open.
+def opens(site: Site, epoch: KeyEpoch) -> bool:
+    """Tell whether this hospital can open a key epoch.
 
-    Its wrapping key was lost or replaced since the epoch was opened, or the opener sealed something else to it. A
-    hospital that isn't a holder has been left out on purpose.
+    It can't when its wrapping key was lost or replaced since the epoch was opened, when the opener sealed something
+    else to it, and when it isn't a holder.
     """
-    if site.hospital not in {wrapped.holder for wrapped in epoch.holders}:
-        return False
     try:
         unwrap(epoch, site.hospital, site.keystore.x25519(WRAPPING_KEY))
     except KeyEpochError:
-        return True
-    return False
+        return False
+    return True
 
 
 async def open_epoch(

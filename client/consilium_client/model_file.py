@@ -113,6 +113,26 @@ def _write(target: Path, card: ModelCard, parameters: Parameters) -> None:
     write_durably(target, save({_TENSOR: np.ascontiguousarray(parameters)}, metadata=header), mode=0o644)
 
 
+async def import_model(configuration: HospitalConfiguration, source: Path) -> ModelCard:
+    """Take a partner's model file as this hospital's model of the study, if the ledger says that it is its newest one.
+
+    For a hospital that can't derive it: whoever published the last sum serves it to the others only, or the key of a
+    round was sealed to everybody else. Nothing but the digest is believed.
+
+    Raises:
+        ModelFileError: not a model file, or not the study's newest final model.
+    """
+    model = await asyncio.to_thread(read_model, source)
+    async with Gateway.connect(Profile.load(configuration.profile)) as gateway:
+        view = await Federation(gateway.network().contract()).read_study(model.card.study)
+    if view.head.model != model.card.model:
+        raise ModelFileError(
+            f"{source} holds model {model.card.model}; the newest one of study {model.card.study} is {view.head.model}"
+        )
+    StudyJournal(configuration.state, model.card.study).save_model(model.parameters)
+    return model.card
+
+
 def read_model(path: Path) -> ModelFile:
     """Read a model file and check that its parameters have the hash it claims.
 

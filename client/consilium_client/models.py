@@ -66,6 +66,8 @@ async def derive_model(site: Site, view: RoundView) -> str:
 
     Raises:
         UnusableSumError: the sum gives no model; it is noted and not decrypted again.
+        KeyEpochError: this hospital can't open the round's key epoch.
+        VectorWithheldError: the sum isn't to be had.
         JournalError: the base model isn't here, or the sum isn't verified.
     """
     state = view.round
@@ -78,9 +80,10 @@ async def derive_model(site: Site, view: RoundView) -> str:
     if (reason := journal.unusable()) is not None:
         raise UnusableSumError(reason)
     timeout = seconds_left(state) if state.phase is RoundPhase.VERIFIED else CATCH_UP_SECONDS
+    seed = await epoch_seed(site, state)
     vector = await published_sum(site, view, patience=SUM_PATIENCE_SECONDS, timeout=timeout)
     started = time.monotonic()
-    cipher = UpdateCipher(site.parameter_set, await epoch_seed(site, state), state.epoch, site.cipher_path)
+    cipher = UpdateCipher(site.parameter_set, seed, state.epoch, site.cipher_path)
     slots = await asyncio.to_thread(cipher.decrypt, iter(vector), len(vector.paths))
     try:
         sums = unpack(slots, site.parameter_set, site.terms.parameters)
@@ -100,23 +103,32 @@ async def catch_up(site: Site, study: StudyView) -> None:
     """Derive every model up to the study's newest, from the first one and the sums of the final rounds.
 
     A hospital that was dropped from a round, joined late or lost its state gets the model this way; one that was there
-    has it already.
+    has it already. It begins after the newest model that is here, so one that was imported (`model_file.import_model`)
+    spares it rounds whose key it can't open, or whose sum is withheld from it.
+
+    Raises:
+        KeyEpochError: a round was played under a key epoch that this hospital can't open.
+        VectorWithheldError: the sum of a round isn't to be had.
+        JournalError: what was derived isn't what the hospitals attested.
     """
     if site.journal.load_model(site.terms.initial_model) is None:
         site.journal.save_model(site.study.initial_parameters())
     if site.journal.load_model(study.head.model) is not None:
         return
-    for number in range(1, study.head.round + 1):
+    for view in reversed(await _rounds_to_derive(site, study)):
+        number, digest = view.round.round, await derive_model(site, view)
+        site.journal.round(number).forget_update()
+        if digest != view.round.model:
+            raise JournalError(f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}")
+
+
+async def _rounds_to_derive(site: Site, study: StudyView) -> list[RoundView]:
+    """Return the final rounds whose models aren't here, the newest first, down to one that starts from what is."""
+    missing: list[RoundView] = []
+    for number in range(study.head.round, 0, -1):
         view = await site.federation.read_round(site.terms.study, number)
-        if view.round.phase is RoundPhase.FINAL and site.journal.load_model(_model(view.round)) is None:
-            digest = await derive_model(site, view)
-            site.journal.round(number).forget_update()
-            if digest != view.round.model:
-                raise JournalError(
-                    f"round {number}: derived model {digest}, but the hospitals attested {view.round.model}"
-                )
-
-
-def _model(state: Round) -> str:
-    assert state.model is not None, "a final round has a model"
-    return state.model
+        if view.round.phase is RoundPhase.FINAL:
+            missing.append(view)
+            if site.journal.load_model(view.round.base) is not None:
+                break
+    return missing

@@ -1,4 +1,4 @@
-"""`consilium model`: export the trained model, apply it to a table."""
+"""`consilium model`: export the trained model, take a partner's, apply it to a table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from consilium_client.commands.arguments import study_name
 
 EXAMPLES = """examples:
   consilium model export heart --config hospital.yaml --out heart.safetensors
+  consilium model import from-a-partner.safetensors --config hospital.yaml
   consilium model show heart.safetensors
   consilium model predict heart.safetensors --study study.yaml --table patients.csv --out scores.csv"""
 
@@ -26,6 +27,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--config", type=Path, required=True, help="the hospital's configuration file")
     export.add_argument("--out", type=Path, required=True, help="the file to write (safetensors)")
     export.set_defaults(run=_export)
+
+    take = commands.add_parser("import", help="take a partner's export, where this hospital can't derive the model")
+    take.add_argument("model", type=Path, help="a file that 'model export' wrote at another hospital")
+    take.add_argument("--config", type=Path, required=True, help="the hospital's configuration file")
+    take.set_defaults(run=_import)
 
     show = commands.add_parser("show", help="check a model file and print its hash and lineage")
     show.add_argument("model", type=Path, help="a file that 'model export' wrote")
@@ -46,6 +52,15 @@ def _export(arguments: argparse.Namespace) -> int:
 
     card = asyncio.run(export_model(load_configuration(arguments.config), arguments.study, arguments.out))
     print(f"wrote {arguments.out}: model {card.model} of study {card.study}, round {card.round}")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from consilium_client.configuration import load_configuration
+    from consilium_client.model_file import import_model
+
+    card = asyncio.run(import_model(load_configuration(arguments.config), arguments.model))
+    print(f"model {card.model} of study {card.study}, round {card.round}, is the newest one and is here now")
     return 0
 
 
