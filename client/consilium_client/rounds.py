@@ -83,7 +83,7 @@ async def anchor(site: Site, view: RoundView) -> None:
     if journal.chunk_paths(state.attempt) is None:
         key_seed, chunks = await epoch_seed(site, state), site.parameter_set.chunk_count(site.terms.parameters)
         # While the hospital trains, another process prepares what its update will be encrypted with.
-        with preparing(site.parameter_set, key_seed, state.epoch, chunks) as zeros:
+        async with preparing(site.parameter_set, key_seed, state.epoch, chunks) as zeros:
             update = await _trained(site, state, journal)
             cipher = UpdateCipher(site.parameter_set, key_seed, state.epoch, site.cipher_path, zeros)
             await _encrypt(site, view, journal, update, cipher)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -13,10 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from tenseal import sealapi
 
-from consilium_client import preparation
 from consilium_client.cipher_path import CipherPath
 from consilium_client.encryption import UpdateCipher
-from consilium_client.preparation import preparing
 from consilium_client.seal_paths import BufferPath, InterfacePath, open_path
 from consilium_client.zeros import PreparedZeros, add_plaintext
 from consilium_proto import seal_buffers
@@ -134,47 +128,3 @@ def test_each_zero_is_used_once_and_then_the_cipher_goes_on_by_itself() -> None:
 
     sums = [add_chunks(BYTE, 1, [chunk]) for chunk in chunks]
     assert (cipher.decrypt(sums) == slots).all()
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let two chunks be worth a process."""
-    monkeypatch.setattr(preparation, "FEWEST_CHUNKS", 2)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-
-
-@pytest.mark.usefixtures("few")
-def test_zeros_come_from_a_second_process_and_are_of_the_same_key() -> None:
-    slots = np.stack([some_slots(BYTE, seed) for seed in range(6)])
-    with preparing(BYTE, SEED, 1, 6) as prepared:
-        assert prepared is not None
-        deadline = time.monotonic() + 60
-        while len(prepared) < 6:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        cipher = UpdateCipher(BYTE, SEED, 1, zeros=prepared)
-        chunks = list(cipher.encrypt(slots))
-        assert len(prepared) == 0
-    from consilium_aggregator.summation import add_chunks
-
-    assert (cipher.decrypt([add_chunks(BYTE, 1, [chunk]) for chunk in chunks]) == slots).all()
-    assert len({chunk[-64:] for chunk in chunks}) == 6
-
-
-@pytest.mark.usefixtures("few")
-def test_what_isnt_used_is_forgotten_and_the_process_ends() -> None:
-    with preparing(BYTE, SEED, 1, 2000) as prepared:
-        assert prepared is not None
-    assert not [child for child in multiprocessing_children() if "spawn_main" in child]
-
-
-def multiprocessing_children() -> list[str]:
-    listed = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False
-    )
-    return [line for line in listed.stdout.splitlines() if sys.executable in line]
-
-
-def test_few_chunks_are_encrypted_without_a_second_process() -> None:
-    with preparing(BYTE, SEED, 1, preparation.FEWEST_CHUNKS - 1) as prepared:
-        assert prepared is None
