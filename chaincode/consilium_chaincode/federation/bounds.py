@@ -42,6 +42,19 @@ def attestation_quorum(participants: int, max_colluding: int) -> int:
     return max(-(-2 * participants // 3), max_colluding + 1)
 
 
+MAX_DISPUTED_VALUES = 2**20
+"""The most values that a dispute's lists may hold together: 41 bytes each, and a peer answers with 100 MB at most."""
+
+
+def most_lists(participants: int, max_colluding: int) -> int:
+    """Return how many lists a dispute may need: T liars contradict their own vectors, those they witness, and the sum.
+
+    Each hospital's vector has T+1 authors, the sum n.
+    """
+    vectors = min(participants, max_colluding * (1 + max_colluding))
+    return vectors * (max_colluding + 1) + participants
+
+
 def readmission_quorum(participants: int, max_colluding: int) -> int:
     """Return how many others must readmit a barred party: a majority of the study, and more than can collude.
 

@@ -90,7 +90,10 @@ async def _read_held(ledger: LedgerState, terms: StudyTerms, state: Round) -> tu
 async def _read_publications(
     ledger: LedgerState, state: Round
 ) -> tuple[list[RevealedValue], list[WrittenFingerprint], list[WrittenListing], list[DisprovedListing]]:
-    """Read what was written about each publication so far, the rejected ones too."""
+    """Read what was written about each publication so far, the rejected ones too, but of these no lists.
+
+    Lists are long, and `check_terms` bounds those of one publication.
+    """
     revealed: list[RevealedValue] = []
     written: list[WrittenFingerprint] = []
     listings: list[WrittenListing] = []
@@ -101,7 +104,7 @@ async def _read_publications(
         found = await read_fingerprints(ledger, state, publication, state.participants)
         written += [WrittenFingerprint(hospital=name, fingerprint=value) for name, value in found.items()]
         listed, disproved = await _read_dispute(ledger, state, publication, found)
-        listings += listed
+        listings = listed
         disproofs += disproved
     return revealed, written, listings, disproofs
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from consilium_chaincode.federation.bounds import largest_coalition, majority
+from consilium_chaincode.federation.bounds import MAX_DISPUTED_VALUES, largest_coalition, majority, most_lists
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.listings import check_sorted_unique
 from consilium_chaincode.privacy.account import check_privacy_terms
@@ -85,6 +85,14 @@ def _check_parameter_set(terms: StudyTerms) -> None:
             RefusalCode.UNSAFE_TERMS,
             f"{terms.parameters} parameters take {chunks} chunks of {terms.parameter_set}; a dispute can list at most "
             f"{MAX_LISTED_CHUNKS}: choose a set with more values in a chunk",
+        )
+    disputed = chunks * most_lists(len(terms.participants), terms.max_colluding)
+    if disputed > MAX_DISPUTED_VALUES:
+        raise Refused(
+            RefusalCode.UNSAFE_TERMS,
+            f"{terms.max_colluding} colluding of {len(terms.participants)} hospitals could make a dispute list "
+            f"{disputed} values of {chunks} chunks; readers get at most {MAX_DISPUTED_VALUES}: choose a set with more "
+            "values in a chunk, fewer hospitals, or a smaller max_colluding",
         )
 
 

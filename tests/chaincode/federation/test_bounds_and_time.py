@@ -10,8 +10,11 @@ from consilium_chaincode.federation import bounds, deadlines
 from consilium_chaincode.federation.callers import ADMIN, CLIENT, Caller
 from consilium_chaincode.federation.curve_points import FIELD_PRIME, LOW_ORDER_U, check_public_key
 from consilium_chaincode.federation.listings import check_sorted_unique
-from consilium_proto.records import RoundPhase
+from consilium_proto import canonical
+from consilium_proto.records import Listing, RoundPhase
 from consilium_proto.refusals import RefusalCode
+
+VALUE = ("f" * 16, "f" * 16)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,22 @@ def test_quorums_overlap(hospitals: int) -> None:
         assert 2 * attesting > hospitals
         assert attesting > colluding
         assert bounds.smallest_cohort(colluding) - colluding >= 2
+
+
+def test_all_lists_of_a_dispute_fit_one_answer() -> None:
+    """A peer's answer has at most 100 MB, a listed value's length is fixed."""
+    value = len(canonical.encode(Listing(study="s", round=1, publication=1, vector="AMSP", values=(VALUE,) * 101)))
+    value -= len(canonical.encode(Listing(study="s", round=1, publication=1, vector="AMSP", values=(VALUE,))))
+    assert bounds.MAX_DISPUTED_VALUES * value / 100 < 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("participants", "colluding", "lists"),
+    # Own vector and one witnessed, two authors each, and everybody's sum; then every vector there is.
+    [(4, 1, 2 * 2 + 4), (10, 2, 6 * 3 + 10), (10, 6, 10 * 7 + 10)],
+)
+def test_lists_of_a_dispute(participants: int, colluding: int, lists: int) -> None:
+    assert bounds.most_lists(participants, colluding) == lists
 
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0, True), (TOLERANCE, True), (TOLERANCE + 0.001, False)])

@@ -46,6 +46,7 @@ from consilium_proto.refusals import RefusalCode
         ({"max_colluding": 3}, RefusalCode.UNSAFE_TERMS, "between 1 and 2"),
         ({"max_colluding": 0}, RefusalCode.UNSAFE_TERMS, "between 1 and 2"),
         ({"max_colluding": 2, "participants": participants(HOSPITALS[:3])}, RefusalCode.UNSAFE_TERMS, "and 1"),
+        ({"parameters": 2**31}, RefusalCode.UNSAFE_TERMS, "can list at most 65536"),
         ({"parameter_set": "unknown"}, RefusalCode.UNSAFE_TERMS, "unknown"),
         ({"privacy": privacy_terms(delta_numerator=1000)}, RefusalCode.UNSAFE_TERMS, "delta"),
         ({"privacy": privacy_terms(noise_multiplier_milli=299)}, RefusalCode.UNSAFE_TERMS, "at least 0.3"),
@@ -61,6 +62,14 @@ def test_a_parameter_set_that_is_inexact_for_so_many_hospitals_is_refused() -> N
     with refused(RefusalCode.UNSAFE_TERMS):
         rules.check_terms(terms(participants=participants(many), coordinator=many[0]), consortium(hospitals=many))
     rules.check_terms(terms(participants=participants(many[:16]), coordinator=many[0]), consortium(hospitals=many))
+
+
+def test_terms_under_which_nobody_could_read_a_dispute_are_refused() -> None:
+    many = tuple(f"H{number:02d}MSP" for number in range(10))
+    changes = {"participants": participants(many), "coordinator": many[0], "max_colluding": 2}
+    with refused(RefusalCode.UNSAFE_TERMS, "readers get at most 1048576"):
+        rules.check_terms(terms(**changes, parameters=2**29), consortium(hospitals=many))
+    rules.check_terms(terms(**changes, parameters=2**28), consortium(hospitals=many))
 
 
 def test_good_terms_are_accepted() -> None:
