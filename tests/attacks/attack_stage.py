@@ -221,6 +221,8 @@ class Stage:
 
 SetUp = Callable[..., Awaitable[Stage]]
 """Sets up a study, with terms of its own or the usual ones, and an aggregator's trick in it."""
+Plays = dict[str, asyncio.Task[None]]
+"""Attacks that are played beside others; who awaits one sees whether it ended as it should."""
 
 
 @dataclass(frozen=True)

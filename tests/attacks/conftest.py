@@ -1,7 +1,8 @@
 """What all attacks share: the hospitals' connections, the two aggregators, and a new study for each attack."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_peers.profile import Profile
 from consilium_proto.records import StudyTerms
+
+PLAYED_AT_ONCE = 3
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -37,14 +40,30 @@ async def liar(network: Network) -> AsyncIterator[Federation]:
         yield Federation(gateway.network().contract())
 
 
-@pytest.fixture
-def new_stage(parties: dict[str, Party], liar: Federation, tmp_path: Path) -> SetUp:
+@pytest.fixture(scope="module")
+def new_stage(parties: dict[str, Party], liar: Federation, tmp_path_factory: pytest.TempPathFactory) -> SetUp:
     """Return a function that sets up a study, with terms of its own or the usual ones, and the liar's trick in it."""
 
     async def make(terms: StudyTerms | None = None, trick: Trick | None = None) -> Stage:
         terms = terms or attack_terms()
         if trick is not None:
             TRICKS[terms.study] = trick
-        return await set_up(parties, liar, terms, tmp_path)
+        return await set_up(parties, liar, terms, tmp_path_factory.mktemp("stage"))
 
     return make
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def plays(request: pytest.FixtureRequest, new_stage: SetUp) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
+    """A file's PLAYS by name, a few at a time beside its other tests: they mostly wait for blocks and deadlines."""
+    places = asyncio.Semaphore(PLAYED_AT_ONCE)
+
+    async def played(play: Callable[[SetUp], Awaitable[None]]) -> None:
+        async with places:
+            await play(new_stage)
+
+    tasks = {name: asyncio.create_task(played(play)) for name, play in request.module.PLAYS.items()}
+    yield tasks
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from attack_stage import CHEAT, SET, SetUp, Stage, attack_terms
+from attack_stage import CHEAT, SET, Plays, SetUp, Stage, attack_terms
 from dishonest_aggregators import Trick
 from dishonest_hospitals import SilentUploads, deceive, withheld
 from expectations import assert_final, assert_over, check_invariants
@@ -35,7 +36,7 @@ from consilium_proto.records import (
 )
 from consilium_proto.refusals import RefusalCode
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("plays")]
 
 # In ring order the cheat witnesses the coordinator and is witnessed by Long Beach.
 WITNESSED, WITNESS, LAST = "ClevelandMSP", "LongBeachMSP", "SwitzerlandMSP"
@@ -58,10 +59,11 @@ def false_sum(record: Fingerprint) -> Fingerprint:
     return replace(record, sum=off(record.sum))
 
 
-FALSE_FINGERPRINTS = {"own": (false_own, CHEAT), "witnessed": (false_witnessed, WITNESSED), "sum": (false_sum, None)}
+Change = Callable[[Fingerprint], Fingerprint]
+FALSE_FINGERPRINTS: dict[str, Change] = {"own": false_own, "witnessed": false_witnessed, "sum": false_sum}
 
 
-def writes(change: Callable[[Fingerprint], Fingerprint]) -> Any:
+def writes(change: Change) -> Any:
     async def write(honest: Federation, record: Fingerprint) -> Any:
         return await honest.fingerprint(change(record))
 
@@ -77,27 +79,6 @@ def lists(change: Callable[[Listing], Listing]) -> Any:
 
 def with_first_off(record: Listing) -> Listing:
     return replace(record, values=(off(record.values[0]), *record.values[1:]))
-
-
-@pytest.mark.parametrize("vector", FALSE_FINGERPRINTS)
-async def test_a_false_fingerprint_bars_its_author(new_stage: SetUp, vector: str) -> None:
-    """Its list must add up to what it wrote, so one of its chunks is off, and whoever holds that chunk shows it."""
-    change, _ = FALSE_FINGERPRINTS[vector]
-    stage = await new_stage()
-    ledger = deceive(stage, fingerprint=writes(change), list_values=lists(with_first_off))
-    view = await stage.play()
-    assert_final(stage, view, barred=[CHEAT])
-    assert {entry.author for entry in view.disproofs} == {CHEAT}
-    assert ledger.refusals == []
-
-
-@pytest.mark.parametrize("vector", FALSE_FINGERPRINTS)
-async def test_a_false_fingerprint_without_a_list_is_removed(new_stage: SetUp, vector: str) -> None:
-    """What nobody lists counts for nothing; silence is no proof of a lie."""
-    change, _ = FALSE_FINGERPRINTS[vector]
-    stage = await new_stage(attack_terms(listing=2))
-    deceive(stage, fingerprint=writes(change), list_values=withheld)
-    assert_final(stage, await stage.play())
 
 
 async def test_a_list_that_doesnt_add_up_is_refused(new_stage: SetUp) -> None:
@@ -169,23 +150,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("function", ["join", "anchor", *ENDS, "attest"])
-async def test_a_withheld_write_is_recorded(new_stage: SetUp, function: str) -> None:
-    """Silence is recorded with its phase and never called a lie; before ANCHORED the others go on without it."""
-    stage = await new_stage(attack_terms(seconds=5))
-    deceive(stage, **{function: withheld})
-    view = await stage.play()
-    if function in ("join", "anchor"):
-        assert_final(stage, view, without=[CHEAT])
-        assert view.round.missing == (CHEAT,)
-    elif function == "attest":
-        assert_final(stage, view)
-        assert view.round.missing == (CHEAT,)
-    elif function == "hold":
-        assert_over(stage, view, RoundPhase.EXPIRED, ENDS[function])
-        assert [(pair.owner, pair.witness) for pair in view.round.unheld] == [(WITNESSED, CHEAT)]
-    else:
-        assert_over(stage, view, RoundPhase.EXPIRED, ENDS[function], missing=[CHEAT])
+WITHHELD = ["join", "anchor", *ENDS, "attest"]
 
 
 async def test_withheld_nonces_end_the_round(new_stage: SetUp) -> None:
@@ -326,3 +291,66 @@ async def test_a_stale_epoch_is_refused(new_stage: SetUp) -> None:
     with pytest.raises(GatewayError) as caught:
         await stage.parties["ClevelandMSP"].client.open_round(opening)
     assert caught.value.refusal in (RefusalCode.STALE_EPOCH, RefusalCode.CONFLICTING, RefusalCode.WRONG_PHASE)
+
+
+# ---- played beside the others
+
+
+@pytest.mark.parametrize("vector", FALSE_FINGERPRINTS)
+async def test_a_false_fingerprint_bars_its_author(plays: Plays, vector: str) -> None:
+    """Its list must add up to what it wrote, so one of its chunks is off, and whoever holds that chunk shows it."""
+    await plays[f"{vector}, listed"]
+
+
+async def a_false_fingerprint(change: Change, new_stage: SetUp) -> None:
+    stage = await new_stage()
+    ledger = deceive(stage, fingerprint=writes(change), list_values=lists(with_first_off))
+    view = await stage.play()
+    assert_final(stage, view, barred=[CHEAT])
+    assert {entry.author for entry in view.disproofs} == {CHEAT}
+    assert ledger.refusals == []
+
+
+@pytest.mark.parametrize("vector", FALSE_FINGERPRINTS)
+async def test_a_false_fingerprint_without_a_list_is_removed(plays: Plays, vector: str) -> None:
+    """What nobody lists counts for nothing; silence is no proof of a lie."""
+    await plays[f"{vector}, not listed"]
+
+
+async def a_false_fingerprint_without_a_list(change: Change, new_stage: SetUp) -> None:
+    stage = await new_stage(attack_terms(listing=2))
+    deceive(stage, fingerprint=writes(change), list_values=withheld)
+    assert_final(stage, await stage.play())
+
+
+@pytest.mark.parametrize("function", WITHHELD)
+async def test_a_withheld_write_is_recorded(plays: Plays, function: str) -> None:
+    """Silence is recorded with its phase and never called a lie; before ANCHORED the others go on without it."""
+    await plays[f"{function} withheld"]
+
+
+async def a_withheld_write(function: str, new_stage: SetUp) -> None:
+    stage = await new_stage(attack_terms(seconds=5))
+    deceive(stage, **{function: withheld})
+    view = await stage.play()
+    if function in ("join", "anchor"):
+        assert_final(stage, view, without=[CHEAT])
+        assert view.round.missing == (CHEAT,)
+    elif function == "attest":
+        assert_final(stage, view)
+        assert view.round.missing == (CHEAT,)
+    elif function == "hold":
+        assert_over(stage, view, RoundPhase.EXPIRED, ENDS[function])
+        assert [(pair.owner, pair.witness) for pair in view.round.unheld] == [(WITNESSED, CHEAT)]
+    else:
+        assert_over(stage, view, RoundPhase.EXPIRED, ENDS[function], missing=[CHEAT])
+
+
+PLAYS = (
+    {f"{vector}, listed": partial(a_false_fingerprint, change) for vector, change in FALSE_FINGERPRINTS.items()}
+    | {
+        f"{vector}, not listed": partial(a_false_fingerprint_without_a_list, change)
+        for vector, change in FALSE_FINGERPRINTS.items()
+    }
+    | {f"{function} withheld": partial(a_withheld_write, function) for function in WITHHELD}
+)
