@@ -23,6 +23,7 @@ from consilium_network.organizations import (
 )
 from consilium_network.profiles import write_profiles
 from consilium_network.programs import Programs, find_or_build
+from consilium_network.sdk_profile import write_sdk_profiles
 from consilium_network.topology import Topology
 from consilium_peers.durable import write_atomically
 
@@ -50,6 +51,7 @@ async def create_files(topology: Topology, folder: NetworkFolder, programs: Prog
         write_atomically(folder.organization(organization.name).genesis_block, block)
     write_nodes(topology, folder, programs)
     write_profiles(topology, folder)
+    write_sdk_profiles(topology, folder)
 
 
 def write_nodes(topology: Topology, folder: NetworkFolder, programs: Programs) -> None:

@@ -117,6 +117,11 @@ class OrganizationFolder:
         """Return the profile of a user."""
         return self.root / "profiles" / f"{user}.yaml"
 
+    @property
+    def sdk_profile(self) -> Path:
+        """The organisation's connection profile for programs on fabric-sdk-py."""
+        return self.root / "profiles" / "fabric-sdk-py.json"
+
     def log(self, node: str) -> Path:
         """Return the log file of a node."""
         return self.root / "logs" / f"{node}.log"

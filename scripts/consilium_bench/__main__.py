@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from consilium_bench import ledger_round, nvflare_environment, report, rows, shapes
+from consilium_bench import ledger_round, locked_environment, report, rows, shapes
 from consilium_bench.child import ChildError, run
 from consilium_bench.cipher_paths import PATHS
 from consilium_network.errors import NetworkError
@@ -80,7 +80,9 @@ class Bench:
             self._ledger()
 
     def _nvflare(self) -> dict[str, Any]:
-        python = nvflare_environment.prepare(self._arguments.nvflare_lock, self._arguments.nvflare_environment)
+        python = locked_environment.prepare(
+            self._arguments.nvflare_lock, self._arguments.nvflare_environment, "NVIDIA FLARE (about 200 MB)"
+        )
         found = self._ask("nvflare_side", python=python, clients=CLIENTS)
         self.rows += rows.upload_rows(found, self._parameters, "NVIDIA FLARE", None)
         return found

@@ -1,4 +1,4 @@
-"""NVIDIA FLARE's environment: its own, for it pins an older TenSEAL than Consilium's."""
+"""Environments of their own for programs that need other versions than Consilium's, from hashed locks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from consilium_bench.child import ChildError
 _READY = ".ready"
 
 
-def prepare(lock: Path, folder: Path) -> Path:
-    """Install the hashed lock into a virtual environment and return its interpreter; done already, it is kept.
+def prepare(lock: Path, folder: Path, what: str) -> Path:
+    """Install the hashed lock of `what` into a virtual environment, unless it is there; return its interpreter.
 
     Raises:
         ChildError: the lock can't be read or installed.
@@ -23,10 +23,10 @@ def prepare(lock: Path, folder: Path) -> Path:
     try:
         wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     except OSError as error:
-        raise ChildError(f"can't read NVIDIA FLARE's lock {lock}: {error.strerror}; run from the repository") from None
+        raise ChildError(f"can't read the lock {lock}: {error.strerror}; run from the repository") from None
     if ready.exists() and ready.read_text() == wanted:
         return python
-    print(f"installing NVIDIA FLARE into {folder} (about 200 MB)", flush=True)
+    print(f"installing {what} into {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run(sys.executable, "-m", "venv", str(folder))
     _run(sys.executable, "-m", "uv", "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(lock))
