@@ -73,7 +73,7 @@ class OrganizationFolder:
         return self.tls_authority / CERTIFICATE
 
     def user(self, name: str) -> Member:
-        """Return a user: admin or client."""
+        """Return a user, such as admin, client or auditor."""
         return Member(self.root / "users" / name)
 
     def node(self, kind: str) -> Member:
