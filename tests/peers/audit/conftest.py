@@ -1,0 +1,18 @@
+"""Makes what these tests share importable, and plays the study that they look at: once per run."""
+
+import sys
+from pathlib import Path
+
+import pytest_asyncio
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from audited_study import AuditedStudy, play_study
+
+from consilium_network.network import Network
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def audited(network: Network) -> AuditedStudy:
+    """A study of two final rounds."""
+    return await play_study(network)
