@@ -152,6 +152,21 @@ class History:
         """Yield the transactions whose writes were applied."""
         return (entry for entry in self.entries if entry.valid)
 
+    def up_to(self, height: int) -> History:
+        """Return what the blocks below `height` say; of signers, all that were seen at all."""
+        return History(
+            chaincode=self.chaincode,
+            height=min(height, self.height),
+            entries=[entry for entry in self.entries if entry.block < height],
+            configurations=[each for each in self.configurations if each.block < height],
+            signers=self.signers,
+            _of_study={
+                study: found
+                for study, entries in self._of_study.items()
+                if (found := [entry for entry in entries if entry.block < height])
+            },
+        )
+
     def of_study(self, study: str) -> list[Entry]:
         """Return the applied transactions about a study.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from consilium_peers.commands import audit_blocks, audit_queries
+from consilium_peers.commands import audit_blocks, audit_queries, audit_trail
 
 EXAMPLES = """examples:
   consilium audit studies --profile profiles/auditor.yaml
@@ -18,7 +18,8 @@ EXAMPLES = """examples:
   consilium audit costs heart --profile profiles/auditor.yaml
   consilium audit blocks --from 100 --profile profiles/auditor.yaml
   consilium audit tx 4f1c…64 digits --profile profiles/auditor.yaml
-  consilium audit history round/heart/3 --profile profiles/auditor.yaml"""
+  consilium audit history round/heart/3 --profile profiles/auditor.yaml
+  consilium audit export --study heart --out trail.zip --profile profiles/compliance.yaml"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -28,3 +29,4 @@ def register(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     audit_queries.register(commands)
     audit_blocks.register(commands)
+    audit_trail.register(commands)

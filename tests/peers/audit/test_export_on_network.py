@@ -1,0 +1,108 @@
+"""A trail exported from a real ledger: equal from two peers but for signatures, and only by who may."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from audited_study import ROUNDS, AuditedStudy
+
+from consilium_command import main
+from consilium_peers.federation import Federation
+from consilium_peers.gateway import Gateway
+from consilium_proto.records import HospitalKey
+
+pytestmark = pytest.mark.network
+
+
+async def export(audited: AuditedStudy, out: Path, organization: str, user: str, *words: str) -> int:
+    profile = str(audited.network.profile(organization, user))
+    command = ["audit", "export", "--study", audited.name, "--out", str(out), "--profile", profile, *words]
+    return await asyncio.to_thread(main, command)
+
+
+def files_of(trail: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(trail) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+async def test_two_peers_exports_differ_in_signatures_alone(audited: AuditedStudy, tmp_path: Path) -> None:
+    """Also when the ledger has grown between them."""
+    one, other = tmp_path / "one.zip", tmp_path / "other.zip"
+    assert await export(audited, one, "regulator", "compliance", "--peer", "RegulatorMSP") == 0
+    async with Gateway.connect(audited.profile("cleveland", "client")) as gateway:
+        key = HospitalKey(wrapping_key="09" + "00" * 31)
+        await Federation(gateway.network().contract()).register_hospital_key(key)
+    assert await export(audited, other, "hungary", "client", "--peer", "HungaryMSP") == 0
+    first, second = files_of(one), files_of(other)
+    assert first.keys() == second.keys()
+    different = {name for name in first if first[name] != second[name]}
+    assert "signatures/exporter.json" in different
+    assert all(name.startswith("signatures/") for name in different)
+    assert {"report/report.html", "report/report.pdf", "report/facts.json"} <= first.keys()
+
+
+async def test_the_same_peer_twice_gives_the_same_trail_but_for_fresh_signatures(
+    audited: AuditedStudy, tmp_path: Path
+) -> None:
+    """ECDSA signatures are drawn anew each time; everything else is the same file."""
+    paths = [tmp_path / "first.zip", tmp_path / "second.zip"]
+    for path in paths:
+        assert await export(audited, path, "regulator", "compliance", "--round", "1") == 0
+    first, second = map(files_of, paths)
+    different = {name for name in first if first[name] != second[name]}
+    assert {name for name in different if not name.endswith(".dsse.json")} <= {"signatures/manifest.json"}
+    manifest = json.loads(first["manifest.json"])
+    assert manifest["rounds"] == [1]
+
+
+async def test_the_reports_say_what_the_ledger_says(audited: AuditedStudy, tmp_path: Path) -> None:
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, "regulator", "compliance") == 0
+    files = files_of(trail)
+    page = files["report/report.html"].decode()
+    facts = json.loads(files["report/facts.json"])
+    assert hashlib.sha256(files["report/facts.json"]).hexdigest() in page
+    assert len(facts["rounds"]) == ROUNDS
+    assert all(each["model"] in page for each in facts["rounds"])
+    assert page.count("<svg") >= 3
+    assert "<script" not in page
+    assert "Not on the ledger" in page
+    pages = files["report/report.pdf"]
+    assert pages.startswith(b"%PDF-")
+    assert hashlib.sha256(files["report/facts.json"]).hexdigest().encode() in pages
+
+
+@pytest.mark.parametrize("organization", ["regulator", "hungary"])
+async def test_an_auditor_exports_nothing_in_its_organisations_name(
+    audited: AuditedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str], organization: str
+) -> None:
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, organization, "auditor") == 1
+    shown = capsys.readouterr().err
+    assert "FORBIDDEN: a certificate whose consilium.role is 'auditor' may not call this" in shown
+    assert shown.count("\n") == 1
+    assert not trail.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--round", "99"], "has no round 99"),
+        (["--study", "absent"], "NOT_FOUND: there is no study absent"),
+        (["--out", "/dev/null/trail.zip"], "/dev/null"),
+    ],
+)
+async def test_what_cannot_be_exported_is_one_line(
+    audited: AuditedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert await export(audited, tmp_path / "trail.zip", "regulator", "compliance", *words) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not list(tmp_path.iterdir())
