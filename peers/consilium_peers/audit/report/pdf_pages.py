@@ -14,6 +14,7 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import Table as PlatypusTable
 
 from consilium_peers.audit.report.content import Report, Section, Table
 from consilium_peers.audit.report.plots import drawing
@@ -21,7 +22,9 @@ from consilium_peers.audit.report.plots import drawing
 _MARGIN = 36
 _WIDTH = landscape(A4)[0] - 2 * _MARGIN
 _TITLE = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=16, leading=20)
-_HEADING = ParagraphStyle("heading", fontName="Helvetica-Bold", fontSize=11, leading=14, spaceBefore=10, spaceAfter=4)
+_HEADING = ParagraphStyle(
+    "heading", fontName="Helvetica-Bold", fontSize=11, leading=14, spaceBefore=10, spaceAfter=4, keepWithNext=1
+)
 _TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=8, leading=11, spaceAfter=4)
 _CELL = ParagraphStyle("cell", fontName="Helvetica", fontSize=6, leading=7.5, splitLongWords=1)
 _HEAD = ParagraphStyle("head", parent=_CELL, fontName="Helvetica-Bold")
@@ -33,6 +36,8 @@ _GRID = [
     ("TOPPADDING", (0, 0), (-1, -1), 1),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
 ]
+
+_PLOTS = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
 
 
 def pdf_pages(report: Report) -> bytes:
@@ -67,7 +72,8 @@ def _foot(digest: str, canvas: Any, document: Any) -> None:
 def _section(section: Section) -> list[Any]:
     story: list[Any] = [Paragraph(_safe(section.title), _HEADING)]
     story += [Paragraph(_safe(sentence), _TEXT) for sentence in section.sentences]
-    story += [drawing(plot) for plot in section.plots]
+    pairs = [section.plots[at : at + 2] for at in range(0, len(section.plots), 2)]
+    story += [PlatypusTable([[*map(drawing, pair)]], hAlign="LEFT", style=_PLOTS) for pair in pairs]
     if section.table is not None and section.table.rows:
         story.append(_table(section.table))
     return story

@@ -14,7 +14,7 @@ from reportlab.lib import colors
 
 from consilium_peers.audit.report.content import Plot
 
-WIDTH, HEIGHT = 460, 210
+WIDTH, HEIGHT = 384, 180
 _MOST_IN_LEGEND = 8
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 _COLOURS = tuple(
@@ -48,11 +48,14 @@ def svg(plot: Plot, number: int) -> str:
 
 def _chart(plot: Plot) -> Any:
     chart = LinePlot()
-    chart.x, chart.y, chart.width, chart.height = 40, 26, 300, HEIGHT - 62
+    chart.x, chart.y, chart.height = 40, 26, HEIGHT - 62
+    chart.width = WIDTH - 60 if len(plot.lines) == 1 else WIDTH - 140
     chart.data = [list(points) for _, points in plot.lines]
     for position in range(len(plot.lines)):
         chart.lines[position].strokeColor = _COLOURS[position % len(_COLOURS)]
-        chart.lines[position].symbol = makeMarker("FilledCircle", size=3)
+        marker = makeMarker("FilledCircle", size=3)
+        marker.strokeColor = None
+        chart.lines[position].symbol = marker
     numbers = sorted({x for _, points in plot.lines for x, _ in points})
     highest = max(y for _, points in plot.lines for _, y in points)
     across = chart.xValueAxis
@@ -76,7 +79,7 @@ def _steps(first: int, last: int) -> list[int]:
 
 def _legend(plot: Plot) -> Any:
     legend = LineLegend()
-    legend.x, legend.y = 352, HEIGHT - 40
+    legend.x, legend.y = WIDTH - 92, HEIGHT - 40
     legend.alignment, legend.columnMaximum = "right", _MOST_IN_LEGEND
     legend.fontName, legend.fontSize = "Helvetica", 7
     legend.dx, legend.dy, legend.dxTextSpace, legend.deltay = 10, 2, 4, 10
