@@ -32,3 +32,8 @@ def parse_identity(data: bytes, what: str) -> tuple[str, bytes]:
     if not identity.mspid or not identity.id_bytes:
         raise MalformedBlockError(f"{what} has no MSP id or no certificate")
     return str(identity.mspid), bytes(identity.id_bytes)
+
+
+def identity_bytes(msp_id: str, certificate: bytes) -> bytes:
+    """Return an identity's serialized form."""
+    return bytes(identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate).SerializeToString())
