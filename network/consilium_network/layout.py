@@ -113,6 +113,11 @@ class OrganizationFolder:
         """This organisation's own copy of the channel's first block."""
         return self.root / "channel" / "genesis.block"
 
+    @property
+    def trusted_roots(self) -> Path:
+        """What a verifier of trails trusts: all organisations' roots, and the hash of the channel's first block."""
+        return self.root / "channel" / "roots.pem"
+
     def profile(self, user: str) -> Path:
         """Return the profile of a user."""
         return self.root / "profiles" / f"{user}.yaml"

@@ -19,7 +19,8 @@ EXAMPLES = """examples:
   consilium audit blocks --from 100 --profile profiles/auditor.yaml
   consilium audit tx 4f1c…64 digits --profile profiles/auditor.yaml
   consilium audit history round/heart/3 --profile profiles/auditor.yaml
-  consilium audit export --study heart --out trail.zip --profile profiles/compliance.yaml"""
+  consilium audit export --study heart --out trail.zip --profile profiles/compliance.yaml
+  consilium audit verify trail.zip --roots roots.pem"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:

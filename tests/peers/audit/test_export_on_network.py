@@ -106,3 +106,58 @@ async def test_what_cannot_be_exported_is_one_line(
     assert message in shown
     assert shown.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+async def verify(trail: Path, roots: Path, *words: str) -> int:
+    return await asyncio.to_thread(main, ["audit", "verify", str(trail), "--roots", str(roots), *words])
+
+
+@pytest.fixture
+def roots(audited: AuditedStudy) -> Path:
+    return audited.network.folder.organization("regulator").trusted_roots
+
+
+async def test_an_exported_trail_verifies_offline(
+    audited: AuditedStudy, roots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, "regulator", "compliance") == 0
+    capsys.readouterr()
+    assert await verify(trail, roots, "--json") == 0, capsys.readouterr().out
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["study"], found["genesis_trusted"]) == ("sound", audited.name, True)
+    assert found["exporter"] == "RegulatorMSP"
+    for each in found["rounds"]:
+        assert each["phase"] == "FINAL"
+        assert len(each["attested_by"]) == 4
+        assert set(each["endorsed_by"]) == set(each["attested_by"])
+        assert "OutOf(3," in each["policy"]
+    assert await verify(trail, roots) == 0
+    assert f"sound: study {audited.name}" in capsys.readouterr().out
+
+
+async def test_one_round_alone_verifies_too(audited: AuditedStudy, roots: Path, tmp_path: Path) -> None:
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, "hungary", "client", "--round", "1") == 0
+    assert await verify(trail, roots) == 0
+
+
+async def test_unsound_and_unreadable_are_told_apart_without_a_traceback(
+    audited: AuditedStudy, roots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail, forged, cut = tmp_path / "trail.zip", tmp_path / "forged.zip", tmp_path / "cut.zip"
+    assert await export(audited, trail, "regulator", "compliance") == 0
+    whole = trail.read_bytes()
+    name = audited.name.encode()
+    forged.write_bytes(whole.replace(b"Study " + name, b"Study " + name[::-1], 1))
+    cut.write_bytes(whole[: len(whole) // 2])
+    capsys.readouterr()
+    assert await verify(forged, roots) == 1
+    assert "unsound: step 1 (digests), report/report.html" in capsys.readouterr().out
+    assert await verify(cut, roots, "--json") == 2
+    assert json.loads(capsys.readouterr().out)["verdict"] == "unreadable"
+    for path, trusted in ((tmp_path / "absent.zip", roots), (trail, tmp_path / "absent.pem")):
+        assert await verify(path, trusted) == 2
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err + shown.out
+        assert "absent" in shown.err + shown.out
