@@ -148,6 +148,12 @@ class History:
         self.height, self._hash = block.number + 1, block.header.hash()
         return block
 
+    def note(self, entry: Entry) -> None:
+        """Take in a transaction; `add` does so for each of a block."""
+        self.entries.append(entry)
+        if entry.valid and entry.study:
+            self._of_study.setdefault(entry.study, []).append(entry)
+
     def valid(self) -> Iterator[Entry]:
         """Yield the transactions whose writes were applied."""
         return (entry for entry in self.entries if entry.valid)
@@ -206,9 +212,7 @@ class History:
             self._saw(endorsement.endorser, "endorsed", block.number)
         if invocation.chaincode == self.chaincode:
             entry = _entry(block.number, position, code, transaction, invocation, len(envelope))
-            self.entries.append(entry)
-            if entry.valid and entry.study:
-                self._of_study.setdefault(entry.study, []).append(entry)
+            self.note(entry)
 
     def _saw(self, signer: Signer, act: str, block: int) -> None:
         seen = self.signers.get(signer.raw)
@@ -219,18 +223,19 @@ class History:
             seen.last_block = block
 
 
-class _About(msgspec.Struct):
-    """What most arguments name, among much else."""
+class Subject(msgspec.Struct):
+    """What most arguments name, among much else: a study, and a round of it."""
 
     study: str = ""
     round: int = 0
 
 
-def _about(argument: bytes) -> _About:
+def subject_of(argument: bytes) -> Subject:
+    """Return what an argument is about; nothing when it isn't JSON that names anything."""
     try:
-        return msgspec.json.decode(argument, type=_About)
+        return msgspec.json.decode(argument, type=Subject)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _About()
+        return Subject()
 
 
 def validation_code(flag: int) -> str:
@@ -253,7 +258,7 @@ def _entry(block: int, position: int, code: str, transaction: Transaction, invoc
     creator = envelope.creator
     own = [each for each in invocation.sets if each.namespace == invocation.chaincode]
     argument = invocation.arguments[0] if invocation.arguments else b""
-    about = _about(argument)
+    about = subject_of(argument)
     return Entry(
         block=block,
         position=position,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -58,7 +58,6 @@ class BlockReader:
     tls_hash: bytes
     next: int = 0
     end: int | None = None
-    block_seconds: float = field(default=BLOCK_SECONDS)
 
     async def blocks(self, patience: float) -> AsyncGenerator[RawBlock, None]:
         """Yield the blocks; see `Network.blocks`."""
@@ -110,7 +109,7 @@ class BlockReader:
     async def _receive(self, endpoint: Endpoint, stream: Any) -> Any:
         """Return the stream's next message; None when a quiet stream ends because a better peer is back."""
         reading = asyncio.ensure_future(stream.read())
-        wait = IDLE_SECONDS if self.end is None else self.block_seconds
+        wait = IDLE_SECONDS if self.end is None else BLOCK_SECONDS
         try:
             while not (await asyncio.wait({reading}, timeout=wait))[0]:
                 if self.end is not None:

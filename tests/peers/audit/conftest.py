@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
+# The contract's own tests have the ledgers on which every course of a study can be played.
+sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "federation"))
 
 from audited_study import AuditedStudy, play_study
 
