@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from audited_study import ROUNDS, AuditedStudy
 
 from consilium_command import main
+from consilium_peers.audit.history import read_history
+from consilium_peers.audit.transitions import transitions
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_proto.records import HospitalKey
@@ -161,3 +165,26 @@ async def test_unsound_and_unreadable_are_told_apart_without_a_traceback(
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err + shown.out
         assert "absent" in shown.err + shown.out
+
+
+async def test_every_command_of_the_page_runs(
+    audited: AuditedStudy, roots: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands there, but for names, places, and whose certificate it is."""
+    async with Gateway.connect(audited.profile("regulator", "auditor")) as gateway:
+        opened = transitions(await read_history(gateway.network()), audited.name)[0].tx_id
+    blocks = re.findall(r"```sh\n(.*?)```", (repository / "docs" / "auditors.md").read_text(), re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 17
+    for words in lines:
+        command = [_in_place(word, audited, roots, tmp_path, opened) for word in words[1:]]
+        assert await asyncio.to_thread(main, command) == 0, (command, capsys.readouterr().err)
+    assert "sound: study" in capsys.readouterr().out
+
+
+def _in_place(word: str, audited: AuditedStudy, roots: Path, folder: Path, tx_id: str) -> str:
+    known = {"heart": audited.name, "NorthMSP": "HungaryMSP", "TXID": tx_id, "roots.pem": str(roots)}
+    known["round/heart/1"] = f"round/{audited.name}/1"
+    if word.startswith("profiles/"):
+        return str(audited.network.profile("regulator", Path(word).stem))
+    return str(folder / word) if word.endswith(".zip") else known.get(word, word)
