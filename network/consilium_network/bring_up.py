@@ -25,6 +25,7 @@ from consilium_network.profiles import write_profiles
 from consilium_network.programs import Programs, find_or_build
 from consilium_network.sdk_profile import write_sdk_profiles
 from consilium_network.topology import Topology
+from consilium_network.trusted_roots import trusted_roots
 from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
@@ -47,8 +48,11 @@ async def create_files(topology: Topology, folder: NetworkFolder, programs: Prog
     create_monitor(folder)
     exchange_public_parts(topology, folder)
     block = await make_genesis_block(topology, folder, programs)
+    roots = trusted_roots(topology, folder, block)
     for organization in topology.organizations:
-        write_atomically(folder.organization(organization.name).genesis_block, block)
+        own = folder.organization(organization.name)
+        write_atomically(own.genesis_block, block)
+        write_atomically(own.trusted_roots, roots)
     write_nodes(topology, folder, programs)
     write_profiles(topology, folder)
     write_sdk_profiles(topology, folder)

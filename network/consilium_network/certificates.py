@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from consilium_network.errors import CertificateError
 from consilium_network.layout import KeyPair
 from consilium_peers.durable import write_atomically
+from consilium_proto.access_roles import ATTRIBUTES_OID, ROLE_ATTRIBUTE, AccessRole
 
 AUTHORITY_DAYS = 3650
 _BACKDATED = datetime.timedelta(minutes=5)  # bears clocks that differ a little
@@ -97,9 +99,12 @@ class Authority:
         """Write the authority to a folder."""
         self.issued.save(KeyPair.within(folder))
 
-    def identity(self, common_name: str, unit: OrganizationalUnit, days: float) -> Issued:
-        """Issue a Fabric identity that is valid for `days`."""
-        return self._issue(_subject(common_name, self._msp_id(), unit), days, ())
+    def identity(
+        self, common_name: str, unit: OrganizationalUnit, days: float, access: AccessRole | None = None
+    ) -> Issued:
+        """Issue a Fabric identity that is valid for `days`; `access` becomes the attribute that the contract reads."""
+        extensions = () if access is None else (_attributes({ROLE_ATTRIBUTE: access.value}),)
+        return self._issue(_subject(common_name, self._msp_id(), unit), days, extensions)
 
     def tls(self, common_name: str, hosts: Sequence[str], days: float) -> Issued:
         """Issue a TLS certificate for servers and clients; `hosts` are names or addresses of the server."""
@@ -204,6 +209,12 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _attributes(attributes: Mapping[str, str]) -> x509.UnrecognizedExtension:
+    """Return the extension in which Fabric's own certificate authority writes attributes."""
+    content = json.dumps({"attrs": attributes}, separators=(",", ":")).encode()
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(ATTRIBUTES_OID), content)
 
 
 def _general_name(host: str) -> x509.GeneralName:

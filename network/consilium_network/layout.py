@@ -73,7 +73,7 @@ class OrganizationFolder:
         return self.tls_authority / CERTIFICATE
 
     def user(self, name: str) -> Member:
-        """Return a user: admin or client."""
+        """Return a user, such as admin, client or auditor."""
         return Member(self.root / "users" / name)
 
     def node(self, kind: str) -> Member:
@@ -112,6 +112,11 @@ class OrganizationFolder:
     def genesis_block(self) -> Path:
         """This organisation's own copy of the channel's first block."""
         return self.root / "channel" / "genesis.block"
+
+    @property
+    def trusted_roots(self) -> Path:
+        """What a verifier of trails trusts: all organisations' roots, and the hash of the channel's first block."""
+        return self.root / "channel" / "roots.pem"
 
     def profile(self, user: str) -> Path:
         """Return the profile of a user."""

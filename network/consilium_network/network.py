@@ -143,7 +143,7 @@ class Network:
         await deploy(self.topology, self.folder, source, progress)
 
     def profile(self, organization: str, user: str = "client") -> Path:
-        """Return the path of a user's profile: admin or client of an organisation (by name or MSP id).
+        """Return the path of a user's profile, such as admin, client or auditor of an organisation (name or MSP id).
 
         Raises:
             TopologyError: no such organisation.

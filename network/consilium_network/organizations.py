@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from consilium_network.certificates import Authority, Issued, OrganizationalUnit
@@ -15,8 +16,9 @@ from consilium_network.layout import (
     NetworkFolder,
     OrganizationFolder,
 )
-from consilium_network.topology import Organization, Topology
+from consilium_network.topology import Organization, OrganizationRole, Topology
 from consilium_peers.durable import write_atomically
+from consilium_proto.access_roles import AccessRole
 
 # Fabric reads the roles from the certificates' organisational units (NodeOUs).
 _NODE_UNITS = "NodeOUs:\n  Enable: true\n" + "".join(
@@ -24,7 +26,31 @@ _NODE_UNITS = "NodeOUs:\n  Enable: true\n" + "".join(
     f"    OrganizationalUnitIdentifier: {unit.value}\n"
     for unit in OrganizationalUnit
 )
-USERS = {"admin": OrganizationalUnit.ADMIN, "client": OrganizationalUnit.CLIENT}
+
+
+@dataclass(frozen=True)
+class User:
+    """What a user's certificate says: the organisational unit and, for who reads the ledger, the attribute."""
+
+    unit: OrganizationalUnit
+    access: AccessRole | None = None
+
+
+_ADMIN, _CLIENT = User(OrganizationalUnit.ADMIN), User(OrganizationalUnit.CLIENT)
+_READERS = {
+    "auditor": User(OrganizationalUnit.CLIENT, AccessRole.AUDITOR),
+    "compliance": User(OrganizationalUnit.CLIENT, AccessRole.COMPLIANCE),
+}
+_USERS = {
+    OrganizationRole.HOSPITAL: {"admin": _ADMIN, "client": _CLIENT, **_READERS},
+    OrganizationRole.REGULATOR: {"admin": User(OrganizationalUnit.ADMIN, AccessRole.ADMIN), **_READERS},
+    OrganizationRole.AGGREGATOR: {"admin": _ADMIN, "client": _CLIENT},
+}
+
+
+def users_of(organization: Organization) -> dict[str, User]:
+    """Return an organisation's users by name. A regulator runs no program that writes, so it has no plain client."""
+    return _USERS[organization.role]
 
 
 def create_organization(organization: Organization, folder: NetworkFolder, certificate_days: float) -> None:
@@ -79,15 +105,22 @@ class _Issuer:
             self._member(self.own.node("peer"), "peer", OrganizationalUnit.PEER, (host, "localhost"))
         if self.organization.has_orderer:
             self._member(self.own.node("orderer"), "orderer", OrganizationalUnit.ORDERER, (host, "localhost"))
-        for user, unit in USERS.items():
-            self._member(self.own.user(user), user, unit, ())
+        for name, user in users_of(self.organization).items():
+            self._member(self.own.user(name), name, user.unit, (), user.access)
         if self.organization.has_aggregator:
             self._tls("aggregator", (host, "localhost")).save(self.own.aggregator_tls)
 
-    def _member(self, member: Member, name: str, unit: OrganizationalUnit, hosts: tuple[str, ...]) -> None:
+    def _member(
+        self,
+        member: Member,
+        name: str,
+        unit: OrganizationalUnit,
+        hosts: tuple[str, ...],
+        access: AccessRole | None = None,
+    ) -> None:
         common_name = f"{name}.{self.organization.name}"
         write_msp(member.msp, self.authority, self.tls)
-        self.authority.identity(common_name, unit, self.days).save(member.identity)
+        self.authority.identity(common_name, unit, self.days, access).save(member.identity)
         self._tls(name, hosts).save(member.tls)
 
     def _tls(self, name: str, hosts: tuple[str, ...]) -> Issued:
@@ -126,7 +159,7 @@ def certificates_of(organization: Organization, own: OrganizationFolder) -> dict
     """Return which certificates each node or user of an organisation depends on, by its name."""
     found: dict[str, list[Path]] = {}
     kinds = [kind for kind, there in (("peer", organization.has_peer), ("orderer", organization.has_orderer)) if there]
-    members = {kind: own.node(kind) for kind in kinds} | {user: own.user(user) for user in USERS}
+    members = {kind: own.node(kind) for kind in kinds} | {user: own.user(user) for user in users_of(organization)}
     for name, member in members.items():
         found[f"{name}.{organization.name}"] = [member.identity.certificate, member.tls.certificate]
     if organization.has_aggregator:

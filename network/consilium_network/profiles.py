@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from consilium_network.layout import SIGNING_ROOT, KeyPair, NetworkFolder, OrganizationFolder
-from consilium_network.organizations import USERS
+from consilium_network.organizations import users_of
 from consilium_network.topology import Listener, Organization, Topology
 from consilium_peers.durable import write_atomically
 
@@ -20,7 +20,7 @@ def write_profiles(topology: Topology, folder: NetworkFolder) -> None:
     """Write one profile per user of every organisation, and one for each aggregator's server."""
     for organization in topology.organizations:
         own = folder.organization(organization.name)
-        for user in USERS:
+        for user in users_of(organization):
             _write(own.profile(user), _profile(topology, organization, own, user))
         if organization.has_aggregator:
             profile = _profile(topology, organization, own, "client")

@@ -127,12 +127,24 @@ class CommitError(GatewayError):
     stage = "commit"
 
 
-class EventsError(GatewayError):
-    """The stream of events broke off."""
+class StreamError(GatewayError):
+    """A stream broke off."""
 
-    stage = "event stream"
+    stage = "stream"
 
     @property
     def transient(self) -> bool:
         """True unless the question itself is refused: a peer that starts or stops answers ABORTED or NOT_FOUND."""
         return self.status not in _FINAL and not self.says(_STRANGER)
+
+
+class EventsError(StreamError):
+    """The stream of events broke off."""
+
+    stage = "event stream"
+
+
+class BlocksError(StreamError):
+    """The stream of blocks broke off, or a block that was asked for isn't there."""
+
+    stage = "block stream"

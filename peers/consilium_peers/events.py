@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,19 +18,14 @@ from consilium_peers.connection import Connections
 from consilium_peers.error_details import peer_details
 from consilium_peers.errors import CheckpointError, EventsError
 from consilium_peers.identity import Identity
+from consilium_peers.outage import Outage
 from consilium_peers.profile import Endpoint
-
-log = logging.getLogger("consilium.peers.events")
 
 # A stream that is silent for so long may be quiet, or its gateway frozen: the gateway is asked whether it lives.
 IDLE_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
-# How long all gateways may fail before the reader is told.
-PATIENCE_SECONDS = 30.0
 # A stream that stood for so long wasn't a failed attempt: what comes after it is a new outage.
 STANDING_SECONDS = 5.0
-PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ class EventReader:
 
     async def events(self, patience: float) -> AsyncGenerator[ChaincodeEvent, None]:
         """Yield events for ever; see `Network.chaincode_events`."""
-        outage = _Outage(patience, self.connections.count)
+        outage = Outage("events", patience, self.connections.count)
         while True:
             endpoint = self.connections.in_order()[0]
             self._opened = None
@@ -175,28 +169,3 @@ class EventReader:
             start_position=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=start)),
         ).SerializeToString()
         return gateway_pb2.SignedChaincodeEventsRequest(request=request, signature=self.identity.sign(request))
-
-
-class _Outage:
-    """Counts failures: the reader is told when none of the gateways has served it for some time."""
-
-    def __init__(self, patience: float, gateways: int) -> None:
-        self._patience = patience
-        self._gateways = gateways
-        self._since: float | None = None
-        self._failures = 0
-
-    async def bear(self, failure: EventsError, endpoint: Endpoint, served: bool) -> None:
-        """Pause when every gateway has had its turn, or raise the failure when there is no hope or patience left."""
-        now = asyncio.get_running_loop().time()
-        if self._since is None or served:
-            self._since, self._failures = now, 0
-        if not failure.transient or now - self._since >= self._patience:
-            raise failure
-        if self._failures == 0:
-            log.warning("events broke off", extra={"gateway": endpoint.address, "detail": str(failure)})
-        self._failures += 1
-        rounds, turn = divmod(self._failures, self._gateways)
-        if turn == 0:
-            pause = min(PAUSE_SECONDS * 2.0 ** (rounds - 1), LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(min(pause, max(0.0, self._since + self._patience - now)))

@@ -114,6 +114,11 @@ class Federation:
         """Return the identifiers of all studies."""
         return await self._read("ListStudies", None, StudyList)
 
+    async def authorize_export(self, study: str) -> None:
+        """Ask whether the caller may sign a study's trail in its organisation's name; refused with FORBIDDEN if not."""
+        argument = canonical.encode(StudyReference(study=study))
+        await self._contract.evaluate("AuthorizeExport", argument, organizations=self._readers)
+
     async def open_key_epoch(self, epoch: KeyEpoch) -> SubmitResult:
         """Commit to a new key of a study, wrapped to its holders."""
         return await self._submit("OpenKeyEpoch", epoch)

@@ -18,11 +18,15 @@ from typing import Any
 import grpc
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 
+from consilium_peers.blocks.reader import BlockReader, RawBlock
+from consilium_peers.blocks.seeking import tls_certificate_hash
+from consilium_peers.chain_info import ledger_height
 from consilium_peers.commit import Commit, CommitStatus, SubmitResult, Transaction, submit_until_committed
 from consilium_peers.connection import Connections
-from consilium_peers.errors import EndorseError, EvaluateError
-from consilium_peers.events import PATIENCE_SECONDS, ChaincodeEvent, Checkpointer, EventReader
+from consilium_peers.errors import BlocksError, EndorseError, EvaluateError
+from consilium_peers.events import ChaincodeEvent, Checkpointer, EventReader
 from consilium_peers.identity import Identity
+from consilium_peers.outage import PATIENCE_SECONDS
 from consilium_peers.profile import Profile
 from consilium_peers.proposal import SignedProposal, sign_proposal
 
@@ -31,6 +35,7 @@ __all__ = ["Commit", "CommitStatus", "Contract", "Gateway", "Network", "Proposal
 EVALUATE_SECONDS = 15.0
 ENDORSE_SECONDS = 30.0
 SUBMIT_SECONDS = 90.0
+HEIGHT_SECONDS = 10.0
 
 
 class Gateway:
@@ -94,6 +99,37 @@ class Network:
             start_block,
         )
         return reader.events(patience)
+
+    async def height(self, timeout: float = HEIGHT_SECONDS) -> int:
+        """Return how many blocks the first gateway that answers has: the next block's number.
+
+        Raises:
+            BlocksError: none answered within `timeout` seconds each.
+        """
+        connections, failure = self.gateway.connections, None
+        for endpoint in connections.in_order():
+            try:
+                return await ledger_height(
+                    connections, self.gateway.identity, self.channel, endpoint, BlocksError, timeout
+                )
+            except BlocksError as error:
+                connections.rest(endpoint)
+                failure = failure or error
+        raise failure or BlocksError("", "UNAVAILABLE", "the profile names no gateway")
+
+    def blocks(
+        self, start: int = 0, end: int | None = None, *, patience: float = PATIENCE_SECONDS
+    ) -> AsyncGenerator[RawBlock, None]:
+        """Iterate over whole blocks from `start` up to, but without, `end`; None goes on for ever as blocks come.
+
+        When a peer fails or falls silent, another one goes on where it left off: no block is missed or repeated.
+
+        Raises:
+            BlocksError: no peer has sent a block for `patience` seconds, or one refuses for good.
+        """
+        connections = self.gateway.connections
+        tls_hash = tls_certificate_hash(self.gateway.profile.tls.certificate)
+        return BlockReader(connections, self.gateway.identity, self.channel, tls_hash, start, end).blocks(patience)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ async def measure(folder: Path, say: Say) -> dict[str, Any]:
     network = Network(folder, topology.with_ports_from(FIRST_PORT))
     try:
         await network.up(say)
-        async with _connected(network) as parties:
+        async with connected(network) as parties:
             study = await begin_study(topology.channel, parties, SET, SET.values_per_chunk, ROUNDS)
             played = [await timed_round(study, number, say) for number in range(1, ROUNDS + 1)]
     finally:
@@ -109,24 +109,24 @@ class Vectors:
         cipher = UpdateCipher(SET, os.urandom(KEY_SEED_SIZE), EPOCH)
         generator = np.random.default_rng()
         self._aggregator = study.aggregator.organization
-        self._chunks: dict[str, bytes] = {}
+        self.chunks: dict[str, bytes] = {}
         for name in study.participants:
             slots = generator.integers(0, 1 << SET.plain_bits, (1, SET.degree), dtype=np.uint64)
-            self._chunks[name] = next(iter(cipher.encrypt(slots)))
-        self._total = add_chunks(SET, EPOCH, list(self._chunks.values()))
+            self.chunks[name] = next(iter(cipher.encrypt(slots)))
+        self._total = add_chunks(SET, EPOCH, list(self.chunks.values()))
 
     @property
     def digests(self) -> dict[str, list[bytes]]:
         """The digests of every vector's chunk, by its owner."""
-        return {name: [chunk_digest(chunk)] for name, chunk in (*self._chunks.items(), (self._aggregator, self._total))}
+        return {name: [chunk_digest(chunk)] for name, chunk in (*self.chunks.items(), (self._aggregator, self._total))}
 
     def values(self, seed: str) -> dict[tuple[str, str], Value]:
         """Return the true fingerprints under a challenge, by author and by vector."""
         challenge = Challenge(seed, SET, 1)
-        of_vectors = {name: challenge.chunk_values(_expanded(chunk), 0)[0] for name, chunk in self._chunks.items()}
+        of_vectors = {name: challenge.chunk_values(_expanded(chunk), 0)[0] for name, chunk in self.chunks.items()}
         total = decode_sum(SET, EPOCH, self._total).reshape(1, -1)
         of_vectors[self._aggregator] = challenge.chunk_values(total, 0)[0]
-        return {(author, vector): value for author in self._chunks for vector, value in of_vectors.items()}
+        return {(author, vector): value for author in self.chunks for vector, value in of_vectors.items()}
 
 
 def _expanded(chunk: bytes) -> np.ndarray[Any, np.dtype[np.uint64]]:
@@ -135,7 +135,7 @@ def _expanded(chunk: bytes) -> np.ndarray[Any, np.dtype[np.uint64]]:
 
 
 @asynccontextmanager
-async def _connected(network: Network) -> AsyncIterator[tuple[list[Party], Party]]:
+async def connected(network: Network) -> AsyncIterator[tuple[list[Party], Party]]:
     """Connect the hospitals and the aggregator of a network."""
     async with AsyncExitStack() as stack:
         hospitals = [await _party(stack, network, each.name) for each in network.topology.hospitals]

@@ -15,7 +15,7 @@ from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import canonical
 from consilium_proto.parameter_sets import ParameterSet
-from consilium_proto.records import Deadlines, KeyEpoch, Participant, StudyTerms, WrappedKey
+from consilium_proto.records import Deadlines, KeyEpoch, Participant, PrivacyTerms, StudyTerms, WrappedKey
 from consilium_proto.refusals import RefusalCode
 
 EPOCH = 1
@@ -56,7 +56,12 @@ class ActiveStudy:
 
 
 async def begin_study(
-    channel: str, parties: tuple[Sequence[Party], Party], chosen: ParameterSet, parameters: int, rounds: int
+    channel: str,
+    parties: tuple[Sequence[Party], Party],
+    chosen: ParameterSet,
+    parameters: int,
+    rounds: int,
+    privacy: PrivacyTerms | None = None,
 ) -> ActiveStudy:
     """Propose, approve and activate a study of all hospitals with T = 1, and open its key epoch.
 
@@ -66,10 +71,11 @@ async def begin_study(
         chosen: the parameter set.
         parameters: of the model.
         rounds: how many there will be.
+        privacy: the terms of the study's privacy, if it has any.
     """
     hospitals = tuple(sorted(parties[0], key=lambda party: party.organization))
     first, names = hospitals[0], [party.organization for party in hospitals]
-    terms = _terms(names, chosen, parameters, rounds)
+    terms = _terms(names, chosen, parameters, rounds, privacy)
     await first.admin.propose_study(terms)
     for party in hospitals:
         await persistently(partial(party.admin.approve_study, terms.study, canonical.digest(terms)))
@@ -103,7 +109,9 @@ def new_public_key() -> str:
     return X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
 
 
-def _terms(names: list[str], chosen: ParameterSet, parameters: int, rounds: int) -> StudyTerms:
+def _terms(
+    names: list[str], chosen: ParameterSet, parameters: int, rounds: int, privacy: PrivacyTerms | None
+) -> StudyTerms:
     return StudyTerms(
         study=f"bench-{os.getpid()}-{secrets.token_hex(4)}",
         purpose="benchmark",
@@ -120,7 +128,7 @@ def _terms(names: list[str], chosen: ParameterSet, parameters: int, rounds: int)
         parameters=parameters,
         parameter_set=chosen.name,
         update_bound_micro=1_000_000,
-        privacy=None,
+        privacy=privacy,
     )
 
 

@@ -20,6 +20,7 @@ from consilium_proto.records import (
     Held,
     Join,
     Opening,
+    PrivacyEntry,
     Publication,
     Reveal,
     RoundPhase,
@@ -35,14 +36,22 @@ PUBLICATION = 1
 class PlayedRound:
     """A round of a study. What needs no ledger is prepared before it opens."""
 
-    def __init__(self, study: ActiveStudy, number: int, digests: Mapping[str, Sequence[bytes]]) -> None:
+    def __init__(
+        self,
+        study: ActiveStudy,
+        number: int,
+        digests: Mapping[str, Sequence[bytes]],
+        privacy: Mapping[str, PrivacyEntry] | None = None,
+    ) -> None:
         """Prepare a round.
 
         Args:
             study: the study.
             number: the round's.
             digests: of the chunks of every hospital's vector and of the aggregator's sum, by MSP id.
+            privacy: what the round costs each hospital, where the study's terms ask for it.
         """
+        self._privacy = privacy or {}
         self.study = study
         self.number = number
         self._roots = {owner: tree_root(self.context(owner), vector) for owner, vector in digests.items()}
@@ -65,7 +74,7 @@ class PlayedRound:
 
     async def join(self) -> None:
         """Let every hospital join; SEALED."""
-        await self.all_write(self._join, RoundPhase.SEALED)
+        await self.all_write(self.join_one, RoundPhase.SEALED)
 
     async def anchor(self) -> None:
         """Let every hospital anchor; ANCHORED."""
@@ -128,16 +137,18 @@ class PlayedRound:
                 await persistently(look)
         return found[-1]
 
-    async def _join(self, party: Party) -> None:
+    async def join_one(self, party: Party) -> None:
+        """Let one hospital join."""
         name = party.organization
         end = chain_value(self.study.name, self.number, name, self._secrets[name], 0)
         key = self._mask_keys[name]
         await party.client.join(Join(study=self.study.name, round=self.number, samples=5, mask_key=key, chain_end=end))
 
     async def _anchor(self, party: Party) -> None:
-        root, chunks = self._roots[party.organization], self.study.chunks
+        name, chunks = party.organization, self.study.chunks
+        root, privacy = self._roots[name], self._privacy.get(name)
         await party.client.anchor(
-            Anchor(study=self.study.name, round=self.number, attempt=0, root=root, chunks=chunks, privacy=None)
+            Anchor(study=self.study.name, round=self.number, attempt=0, root=root, chunks=chunks, privacy=privacy)
         )
 
     async def _hold(self, party: Party, owner: str) -> None:

@@ -31,6 +31,7 @@ ROLES = {
     "aggregator": Role("consilium_aggregator.command", "aggregator", "run an aggregator, which sees only ciphertexts"),
     "client": Role("consilium_client.commands.client", "client", "run a hospital's agent, check before joining"),
     "study": Role("consilium_client.commands.study", "client", "propose, approve, follow studies"),
+    "audit": Role("consilium_peers.commands.audit", "audit", "ask the ledger, export a trail, verify one offline"),
     "model": Role("consilium_client.commands.model", "client", "export the trained model, apply it to a table"),
 }
 

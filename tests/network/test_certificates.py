@@ -1,6 +1,7 @@
 """Certificates: roles, subjects, chains, low S, validity; and what an organisation's folder holds."""
 
 import datetime
+import json
 import ssl
 import stat
 from pathlib import Path
@@ -10,11 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
+from consilium_chaincode.shim.stub import Creator
 from consilium_network.certificates import Authority, OrganizationalUnit, check_validity, expiry, read_certificate
 from consilium_network.errors import CertificateError
 from consilium_network.layout import KeyPair, NetworkFolder
 from consilium_network.organizations import certificates_of, create_monitor, create_organization, exchange_public_parts
 from consilium_network.topology import packaged_topology
+from consilium_proto.access_roles import AccessRole
 
 HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
 
@@ -28,6 +31,23 @@ def test_an_identity_names_its_organisation_and_role(authority: Authority) -> No
     subject = authority.identity("client.test", OrganizationalUnit.CLIENT, 10).certificate.subject
     assert subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "TestMSP"
     assert subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)[0].value == "client"
+
+
+def test_a_role_is_an_attribute_as_fabrics_authority_writes_it(authority: Authority) -> None:
+    issued = authority.identity("auditor.test", OrganizationalUnit.CLIENT, 10, AccessRole.AUDITOR)
+    extension = issued.certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1"))
+    assert isinstance(extension.value, x509.UnrecognizedExtension)
+    assert json.loads(extension.value.value) == {"attrs": {"consilium.role": "auditor"}}
+    assert not extension.critical  # a program that doesn't know it must not refuse the certificate
+
+
+def test_a_regulators_certificates_all_say_what_they_are_for(folder: NetworkFolder) -> None:
+    own = folder.organization("regulator")
+    found = {}
+    for place in sorted((own.root / "users").iterdir()):
+        certificate = own.user(place.name).identity.certificate.read_bytes()
+        found[place.name] = Creator.from_certificate("RegulatorMSP", certificate).attributes
+    assert found == {name: {"consilium.role": name} for name in ("admin", "auditor", "compliance")}
 
 
 def test_every_signature_has_a_low_s_and_verifies(authority: Authority) -> None:
@@ -119,6 +139,7 @@ def test_every_tls_pair_loads_and_chains_to_its_organisations_root(folder: Netwo
 def test_status_knows_the_certificates_of_every_node_and_user(folder: NetworkFolder) -> None:
     cleveland = packaged_topology().organization("cleveland")
     found = certificates_of(cleveland, folder.organization("cleveland"))
-    assert set(found) == {"peer.cleveland", "orderer.cleveland", "admin.cleveland", "client.cleveland"}
+    kinds = {"peer", "orderer", "admin", "client", "auditor", "compliance"}
+    assert set(found) == {f"{kind}.cleveland" for kind in kinds}
     soonest = min(expiry(path) for paths in found.values() for path in paths)
     assert soonest > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=800)

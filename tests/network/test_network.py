@@ -72,9 +72,12 @@ async def test_status_tells_of_every_process(network: Network) -> None:
     assert all(each.pid == network.pid(name) for name, each in statuses.items())
 
 
-@pytest.mark.parametrize("name", ["cleveland", "longbeach", "regulator", "aggregator"])
-async def test_every_organisation_reads_the_consortium(network: Network, name: str) -> None:
-    async with contract(network, name) as found:
+@pytest.mark.parametrize(
+    ("name", "user"),
+    [("cleveland", "client"), ("longbeach", "auditor"), ("regulator", "auditor"), ("aggregator", "client")],
+)
+async def test_every_organisation_reads_the_consortium(network: Network, name: str, user: str) -> None:
+    async with contract(network, name, user) as found:
         consortium = await Federation(found).read_consortium()
     assert set(consortium.hospitals) == {each.msp_id for each in network.topology.hospitals}
     assert set(consortium.aggregators) == {each.msp_id for each in network.topology.aggregators}

@@ -20,7 +20,7 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_response_pb2
 from played_gateway import BLOCK, Events, Hangs, Height, PlayedGateway, Refuses
 
-from consilium_peers import connection, events
+from consilium_peers import connection, events, outage
 from consilium_peers.checkpoint import FileCheckpoint
 from consilium_peers.errors import CheckpointError, ClosedError, EventsError
 from consilium_peers.events import ChaincodeEvent
@@ -32,8 +32,8 @@ UNAVAILABLE = Refuses(grpc.StatusCode.UNAVAILABLE)
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(events, "LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(outage, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(outage, "LONGEST_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(events, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(connection, "REST_SECONDS", 0.3)
 

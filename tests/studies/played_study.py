@@ -166,7 +166,8 @@ async def played_study(network: Network, seconds: int, tolerance: int = 2) -> As
 
 
 async def _party(stack: AsyncExitStack, network: Network, name: str) -> Party:
-    client = await stack.enter_async_context(Gateway.connect(Profile.load(network.profile(name))))
+    user = "auditor" if name == "regulator" else "client"
+    client = await stack.enter_async_context(Gateway.connect(Profile.load(network.profile(name, user))))
     admin = await stack.enter_async_context(Gateway.connect(Profile.load(network.profile(name, "admin"))))
     contract = client.network().contract()
     return Party(

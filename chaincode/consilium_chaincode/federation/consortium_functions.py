@@ -5,7 +5,15 @@ from __future__ import annotations
 from consilium_chaincode.federation import consortium as rules
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, answer, caller_of, check_empty, takes
+from consilium_chaincode.federation.contract_parts import (
+    ContractPart,
+    answer,
+    caller_of,
+    check_any_reader,
+    check_empty,
+    check_reader,
+    takes,
+)
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.shim.contract import query, transaction
@@ -71,6 +79,7 @@ class ConsortiumFunctions(ContractPart):
         return await answer(self._read_consortium(stub))
 
     async def _read_consortium(self, stub: ChaincodeStub) -> bytes:
+        check_any_reader(stub)
         return encode(await LedgerState(stub).consortium())
 
     @transaction("RegisterHospitalKey")
@@ -93,6 +102,8 @@ class ConsortiumFunctions(ContractPart):
     @query("ReadHospitalKey")
     @takes(HospitalReference)
     async def read_hospital_key(self, stub: ChaincodeStub, reference: HospitalReference) -> bytes:
-        """Return a hospital's wrapping key. Anyone in the channel may ask."""
+        """Return a hospital's wrapping key."""
+        # Who may: whoever takes part or reads by role, and the hospital itself.
+        await check_reader(stub, reference.hospital)
         key = state_keys.hospital_key(reference.hospital)
         return encode(await LedgerState(stub).require(HospitalKey, key, f"key of hospital {reference.hospital}"))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
-from consilium_chaincode.federation.callers import Caller
+from consilium_chaincode.federation import state_keys
+from consilium_chaincode.federation.callers import READERS, WRITERS, Caller
 from consilium_chaincode.federation.deadlines import check_clock
 from consilium_chaincode.federation.errors import Refused
+from consilium_chaincode.federation.ledger_state import LedgerState
 from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.stub import ChaincodeStub
+from consilium_proto.access_roles import ROLE_ATTRIBUTE, AccessRole
 from consilium_proto.canonical import Record, decode
 from consilium_proto.errors import WireError
+from consilium_proto.records import Consortium
 from consilium_proto.refusals import RefusalCode, refusal_message
 
 C = TypeVar("C", bound="ContractPart")
@@ -44,13 +48,34 @@ class ContractPart(Contract):
 
 
 def caller_of(stub: ChaincodeStub, *roles: str) -> Caller:
-    """Return who signed the proposal, once the certificate is found to have one of the roles."""
+    """Return who signed a write, once the certificate is found to have one of the roles and not to be a reader's."""
+    caller = _signer(stub)
+    caller.require_role(*roles)
+    caller.require_access(WRITERS)
+    return caller
+
+
+def check_any_reader(stub: ChaincodeStub) -> None:
+    """Refuse a query by a certificate whose attribute says something unknown; anyone else in the channel may ask."""
+    _signer(stub).require_access(READERS)
+
+
+async def check_reader(stub: ChaincodeStub, *others: str, roles: Collection[AccessRole] = READERS) -> None:
+    """Refuse a query by who has neither one of the attribute's roles nor an organisation that takes part.
+
+    That is a hospital or aggregator of the consortium, or one of `others`: who has left the consortium still reads
+    what it took part in.
+    """
+    consortium = await LedgerState(stub).read(Consortium, state_keys.consortium())
+    members = () if consortium is None else (*consortium.hospitals, *consortium.aggregators)
+    _signer(stub).require_known(roles, {*members, *others})
+
+
+def _signer(stub: ChaincodeStub) -> Caller:
     creator = stub.creator
     if not MSP_ID.fullmatch(creator.msp_id):
         raise Refused(RefusalCode.FORBIDDEN, f"{creator.msp_id!r} can't be an organisation of the consortium")
-    caller = Caller(organization=creator.msp_id, role=creator.role)
-    caller.require_role(*roles)
-    return caller
+    return Caller(organization=creator.msp_id, role=creator.role, access=creator.attributes.get(ROLE_ATTRIBUTE))
 
 
 def takes(kind: type[A]) -> Callable[[Typed[C, A]], Raw[C]]:

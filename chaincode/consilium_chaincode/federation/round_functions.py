@@ -7,7 +7,7 @@ from consilium_chaincode.federation import round as rules
 from consilium_chaincode.federation import study as studies
 from consilium_chaincode.federation.bounds import smallest_cohort
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, takes
+from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, check_reader, takes
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
 from consilium_chaincode.federation.round_reading import read_held, read_written
@@ -221,9 +221,12 @@ class RoundFunctions(ContractPart):
     @query("ReadRound")
     @takes(RoundReference)
     async def read_round(self, stub: ChaincodeStub, reference: RoundReference) -> bytes:
-        """Return a round and everything its parties wrote. Anyone in the channel may ask."""
+        """Return a round and everything its parties wrote."""
+        # Who may: whoever takes part or reads by role, the study's participants, and who published in the round.
         ledger = LedgerState(stub)
         consortium = await ledger.consortium()
         study = await ledger.study(reference.study)
         state = await ledger.round(reference.study, reference.round)
+        published = (*state.rejected, *(() if state.publisher is None else (state.publisher,)))
+        await check_reader(stub, *studies.participants(study.terms), *published)
         return encode(await read_view(ledger, stub.channel, study.terms, state, consortium, stub.timestamp))

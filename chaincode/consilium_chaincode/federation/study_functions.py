@@ -5,8 +5,16 @@ from __future__ import annotations
 from consilium_chaincode.federation import key_epoch as epochs
 from consilium_chaincode.federation import state_keys
 from consilium_chaincode.federation import study as rules
-from consilium_chaincode.federation.callers import ADMIN, CLIENT
-from consilium_chaincode.federation.contract_parts import ContractPart, answer, caller_of, check_empty, takes
+from consilium_chaincode.federation.callers import ADMIN, CLIENT, EXPORTERS
+from consilium_chaincode.federation.contract_parts import (
+    ContractPart,
+    answer,
+    caller_of,
+    check_any_reader,
+    check_empty,
+    check_reader,
+    takes,
+)
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
@@ -33,7 +41,9 @@ HOSPITAL = "a hospital of the consortium"
 
 
 class StudyFunctions(ContractPart):
-    """ProposeStudy, ApproveStudy, ActivateStudy, CloseStudy, ReadStudy, ListStudies, OpenKeyEpoch."""
+    """ProposeStudy, ApproveStudy, ActivateStudy, CloseStudy, ReadStudy, ListStudies, AuthorizeExport, OpenKeyEpoch,
+    ReadKeyEpoch.
+    """
 
     @transaction("ProposeStudy")
     @takes(StudyTerms)
@@ -125,9 +135,11 @@ class StudyFunctions(ContractPart):
     @query("ReadStudy")
     @takes(StudyReference)
     async def read_study(self, stub: ChaincodeStub, reference: StudyReference) -> bytes:
-        """Return a study with its approvals, head, current key epoch and bars. Anyone in the channel may ask."""
+        """Return a study with its approvals, head, current key epoch and bars."""
+        # Who may: whoever takes part or reads by role, and the study's participants.
         ledger = LedgerState(stub)
         study = await ledger.study(reference.study)
+        await check_reader(stub, *rules.participants(study.terms))
         progress = await ledger.progress(reference.study)
         consortium = await ledger.consortium()
         approved_by = await _approved_by(ledger, reference.study, consortium.hospitals)
@@ -150,7 +162,17 @@ class StudyFunctions(ContractPart):
         check_empty(argument)
         return await answer(self._list_studies(stub))
 
+    @query("AuthorizeExport")
+    @takes(StudyReference)
+    async def authorize_export(self, stub: ChaincodeStub, reference: StudyReference) -> bytes:
+        """Tell whether the caller may sign a study's trail in its organisation's name; returns nothing."""
+        # Who may: whoever takes part or exports by role, and the study's participants.
+        study = await LedgerState(stub).study(reference.study)
+        await check_reader(stub, *rules.participants(study.terms), roles=EXPORTERS)
+        return b""
+
     async def _list_studies(self, stub: ChaincodeStub) -> bytes:
+        check_any_reader(stub)
         names = [decode(Study, entry.value).terms.study async for entry in stub.by_partial_key(state_keys.STUDY_KIND)]
         return encode(StudyList(studies=tuple(sorted(names))))
 
@@ -182,8 +204,12 @@ class StudyFunctions(ContractPart):
     @query("ReadKeyEpoch")
     @takes(KeyEpochReference)
     async def read_key_epoch(self, stub: ChaincodeStub, reference: KeyEpochReference) -> bytes:
-        """Return a key epoch, also an earlier one: who could decrypt under it. Anyone in the channel may ask."""
-        found = await LedgerState(stub).read(KeyEpoch, state_keys.key_epoch(reference.study, reference.epoch))
+        """Return a key epoch, also an earlier one: who could decrypt under it."""
+        # Who may: whoever takes part or reads by role, and the study's participants.
+        ledger = LedgerState(stub)
+        study = await ledger.study(reference.study)
+        await check_reader(stub, *rules.participants(study.terms))
+        found = await ledger.read(KeyEpoch, state_keys.key_epoch(reference.study, reference.epoch))
         if found is None:
             raise Refused(RefusalCode.NOT_FOUND, f"study {reference.study} has no key epoch {reference.epoch}")
         return encode(found)

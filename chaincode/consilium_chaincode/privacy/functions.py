@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consilium_chaincode.federation.contract_parts import ContractPart, takes
+from consilium_chaincode.federation.contract_parts import ContractPart, check_reader, takes
 from consilium_chaincode.federation.ledger_state import LedgerState
 from consilium_chaincode.privacy.account_reading import read_account
 from consilium_chaincode.shim.contract import query
@@ -17,8 +17,7 @@ class PrivacyFunctions(ContractPart):
     @query("ReadPrivacyAccount")
     @takes(PrivacyAccountReference)
     async def read_privacy_account(self, stub: ChaincodeStub, reference: PrivacyAccountReference) -> bytes:
-        """Return what a hospital's data set has spent, settled as of its last anchor; an empty account before any.
-
-        Anyone in the channel may ask.
-        """
+        """Return what a hospital's data set has spent, settled as of its last anchor; an empty account before any."""
+        # Who may: whoever takes part or reads by role, and the hospital itself.
+        await check_reader(stub, reference.hospital)
         return encode(await read_account(LedgerState(stub), reference.hospital, reference.data_set))

@@ -125,6 +125,14 @@ class MemoryLedger:
         self.commit([simulation])
         return simulation
 
+    def set_committed(self, key: str, value: bytes | None, version: Version) -> None:
+        """Take over a public value (None: a deletion) as another ledger committed it, for replaying that ledger."""
+        if value is None:
+            self.state.pop(("", key), None)
+            return
+        held = self.state.get(("", key))
+        self.state["", key] = _Cell(value, version, held.validation_parameter if held else None)
+
     def entries(self, collection: str, start: str, end: str) -> list[tuple[str, _Cell]]:
         """Return the committed entries of a range in the order of their keys' UTF-8 bytes."""
         found = [

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from consilium_chaincode.shim.composite_keys import composite_key, split_composite_key
+from consilium_proto.access_roles import ATTRIBUTES_OID
 
 __all__ = [
     "ChaincodeStub",
@@ -51,9 +52,9 @@ class Creator:
 
 
 def _attributes(certificate: x509.Certificate) -> dict[str, str]:
-    """Return the attributes that Fabric's CA writes into a certificate (extension 1.2.3.4.5.6.7.8.1, JSON)."""
+    """Return the attributes that Fabric's CA writes into a certificate (an extension, JSON)."""
     try:
-        extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1"))
+        extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(ATTRIBUTES_OID))
     except x509.ExtensionNotFound:
         return {}
     raw = extension.value

@@ -7,10 +7,10 @@ import asyncio
 import json
 from typing import Any
 
-from consilium_client.commands.arguments import organization, study_name
 from consilium_client.commands.connecting import connected, with_profile
 from consilium_client.errors import ConfigurationError, KeyEpochError
 from consilium_client.holders import open_epoch
+from consilium_peers.commands.arguments import organization, study_name
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto.records import Readmission

@@ -7,7 +7,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from consilium_client.commands.arguments import study_name
+from consilium_peers.commands.arguments import study_name
 
 EXAMPLES = """examples:
   consilium model export heart --config hospital.yaml --out heart.safetensors

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from consilium_client.commands import holding
-from consilium_client.commands.arguments import study_name
 from consilium_client.commands.connecting import connected, with_profile
 from consilium_client.errors import TermsMismatchError
+from consilium_peers.commands.arguments import study_name
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import canonical

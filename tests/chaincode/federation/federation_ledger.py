@@ -30,6 +30,7 @@ from consilium_chaincode.federation.contract import FederationContract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
 from consilium_chaincode.shim.stub import Creator
+from consilium_proto.access_roles import ROLE_ATTRIBUTE
 from consilium_proto.canonical import Record, decode, digest, encode
 from consilium_proto.records import (
     Consortium,
@@ -77,11 +78,21 @@ class FederationLedger:
         self.events: list[str] = []
 
     def propose(
-        self, function: str, record: Record | bytes, organization: str, role: str = "client", skew: int = 0
+        self,
+        function: str,
+        record: Record | bytes,
+        organization: str,
+        role: str = "client",
+        skew: int = 0,
+        access: str | None = None,
     ) -> Simulation | Refusal:
-        """Simulate a transaction whose timestamp is `skew` ms from the clock. Anything but a ChaincodeError escapes."""
+        """Simulate a transaction whose timestamp is `skew` ms from the clock. Anything but a ChaincodeError escapes.
+
+        `access` is the certificate's attribute `consilium.role`.
+        """
         argument = record if isinstance(record, bytes) else encode(record)
-        creator = Creator(msp_id=organization, certificate=b"", role=role, attributes={})
+        attributes = {} if access is None else {ROLE_ATTRIBUTE: access}
+        creator = Creator(msp_id=organization, certificate=b"", role=role, attributes=attributes)
         try:
             return run(
                 self.ledger.simulate(self.contract, function, argument, creator=creator, timestamp=self.now + skew)
@@ -116,15 +127,23 @@ class FederationLedger:
         role: str = "client",
         skew: int = 0,
         match: str = "",
+        access: str | None = None,
     ) -> None:
         """The contract must refuse this transaction with the code."""
-        outcome = self.propose(function, record, organization, role, skew)
+        outcome = self.propose(function, record, organization, role, skew, access)
         assert isinstance(outcome, Refusal), f"{function} by {organization} was endorsed"
         assert (outcome.code, match in outcome.message) == (code, True), outcome.message
 
-    def evaluate(self, kind: type[R], function: str, record: Record | bytes, organization: str = ALPHA) -> R:
+    def evaluate(
+        self,
+        kind: type[R],
+        function: str,
+        record: Record | bytes,
+        organization: str = ALPHA,
+        access: str | None = None,
+    ) -> R:
         """Ask a query."""
-        outcome = self.propose(function, record, organization)
+        outcome = self.propose(function, record, organization, access=access)
         assert isinstance(outcome, Simulation), outcome
         assert not outcome.writes
         return decode(kind, outcome.result)

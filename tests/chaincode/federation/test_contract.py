@@ -240,7 +240,7 @@ def test_the_consortium_is_revised_by_a_majority(channel: FederationLedger) -> N
     channel.refuse(RefusalCode.NOT_YET, "EnactConsortium", revised, ALPHA, "admin")
     channel.submit("ApproveConsortium", revised, GAMMA, "admin")
     channel.submit("EnactConsortium", revised, GAMMA, "admin")
-    assert channel.evaluate(Consortium, "ReadConsortium", b"", REGULATOR) == revised
+    assert channel.evaluate(Consortium, "ReadConsortium", b"", REGULATOR, "auditor") == revised
     channel.refuse(RefusalCode.CONFLICTING, "EnactConsortium", revised, ALPHA, "admin")
     channel.refuse(RefusalCode.FORBIDDEN, "RegisterHospitalKey", HospitalKey(wrapping_key=public_key(1)), GAMMA)
     channel.refuse(RefusalCode.MALFORMED, "ReadConsortium", b"{}", ALPHA)
@@ -250,7 +250,7 @@ def test_a_hospital_replaces_its_own_key(channel: FederationLedger) -> None:
     for number in (1, 2):
         key = HospitalKey(wrapping_key=public_key(number))
         channel.submit("RegisterHospitalKey", key, BETA)
-        read = channel.evaluate(HospitalKey, "ReadHospitalKey", HospitalReference(hospital=BETA), REGULATOR)
+        read = channel.evaluate(HospitalKey, "ReadHospitalKey", HospitalReference(hospital=BETA), REGULATOR, "auditor")
         assert read == key
     channel.refuse(RefusalCode.MALFORMED, "RegisterHospitalKey", HospitalKey(wrapping_key="00" * 32), BETA)
 

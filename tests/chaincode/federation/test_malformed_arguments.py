@@ -5,74 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from every_function import ARGUMENTS
 from federation_ledger import FederationLedger
-from federation_world import (
-    AGGREGATORS,
-    ALPHA,
-    BETA,
-    REGULATOR,
-    STUDY,
-    anchor,
-    attestation,
-    consortium,
-    fingerprint,
-    hash_,
-    held,
-    join,
-    key_epoch,
-    listing,
-    opening,
-    public_key,
-    publication,
-    reveal,
-    terms,
-)
+from federation_world import AGGREGATORS, ALPHA, REGULATOR, STUDY, terms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consilium_proto.canonical import Record, encode
-from consilium_proto.records import (
-    Disproof,
-    HospitalKey,
-    HospitalReference,
-    MalformedChunk,
-    ProvedChunk,
-    Readmission,
-    RoundReference,
-    StudyApprovalRequest,
-    StudyReference,
-)
+from consilium_proto.canonical import encode
 
-CHUNK = ProvedChunk(index=0, content="00", path=())
-FUNCTIONS: dict[str, Record | bytes] = {
-    "ApproveConsortium": consortium(revision=2),
-    "EnactConsortium": consortium(revision=2),
-    "ReadConsortium": b"",
-    "RegisterHospitalKey": HospitalKey(wrapping_key=public_key(1)),
-    "ReadHospitalKey": HospitalReference(hospital=ALPHA),
-    "ProposeStudy": terms(study="another"),
-    "ApproveStudy": StudyApprovalRequest(study=STUDY, terms=hash_(1)),
-    "ActivateStudy": StudyReference(study=STUDY),
-    "CloseStudy": StudyReference(study=STUDY),
-    "ReadStudy": StudyReference(study=STUDY),
-    "ListStudies": b"",
-    "OpenKeyEpoch": key_epoch(2),
-    "OpenRound": opening(round=2),
-    "Join": join(),
-    "Anchor": anchor(),
-    "Hold": held(BETA),
-    "Publish": publication(),
-    "Reveal": reveal(ALPHA),
-    "Fingerprint": fingerprint(ALPHA),
-    "List": listing(ALPHA, 1),
-    "Disprove": Disproof(study=STUDY, round=1, publication=1, vector=ALPHA, author=BETA, chunk=CHUNK),
-    "ProveMalformed": MalformedChunk(study=STUDY, round=1, vector=ALPHA, chunk=CHUNK),
-    "ApproveReadmission": Readmission(study=STUDY, party=BETA, round=1),
-    "Readmit": Readmission(study=STUDY, party=BETA, round=1),
-    "Attest": attestation(),
-    "Advance": RoundReference(study=STUDY, round=1),
-    "ReadRound": RoundReference(study=STUDY, round=1),
-}
 values: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
         st.none(),
@@ -89,7 +29,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 @settings(max_examples=400, deadline=None, database=None)
 @given(
-    function=st.sampled_from(sorted(FUNCTIONS)),
+    function=st.sampled_from(sorted(ARGUMENTS)),
     organization=st.sampled_from((ALPHA, AGGREGATORS[0], REGULATOR)),
     role=st.sampled_from(("client", "admin", "")),
     position=st.integers(0, 20),
@@ -101,7 +41,7 @@ def test_no_argument_whatever_raises_anything_but_a_refusal(
 ) -> None:
     """`propose` lets everything but a ChaincodeError with a code escape, and what is endorsed can be committed."""
     channel = FUZZED
-    record = FUNCTIONS[function]
+    record = ARGUMENTS[function]
     argument = record if isinstance(record, bytes) else encode(record)
     if raw is not None:
         argument = raw

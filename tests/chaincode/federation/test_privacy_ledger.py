@@ -107,7 +107,7 @@ def spend(channel: FederationLedger, number: int, before: int) -> None:
 
 def account(channel: FederationLedger, hospital: str = ALPHA, data_set: str = DATA_SET) -> PrivacyAccount:
     reference = PrivacyAccountReference(hospital=hospital, data_set=data_set)
-    return channel.evaluate(PrivacyAccount, "ReadPrivacyAccount", reference, REGULATOR)
+    return channel.evaluate(PrivacyAccount, "ReadPrivacyAccount", reference, REGULATOR, "auditor")
 
 
 def pending(number: int, study: str = STUDY) -> PendingCost:

@@ -27,3 +27,10 @@ def organization(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} isn't an MSP id: a letter, then letters, digits, dots and hyphens"
         ) from None
+
+
+def round_number(text: str) -> int:
+    """Take a round's number."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a round's number: 1 or more")
+    return int(text)

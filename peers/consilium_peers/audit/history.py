@@ -1,0 +1,296 @@
+"""The ledger's history, folded out of its blocks: every transaction of the federation, every configuration.
+
+Blocks come from one peer. The fold checks that they follow from each other by their hashes, but takes the peer's word
+for which transactions are valid: nobody signs that. `consilium audit verify` doesn't take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from fabric_protos.peer import transaction_pb2
+
+from consilium_peers.audit.errors import BrokenLedgerError, NotOnLedgerError
+from consilium_peers.audit.ledger_keys import read_key
+from consilium_peers.gateway import Network
+from consilium_proto.canonical import Record, decode
+from consilium_proto.errors import WireError
+from consilium_trail.blocks.block import Block, data_hash, decode_block
+from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
+from consilium_trail.blocks.read_write_sets import Version, Write
+from consilium_trail.blocks.transactions import CONFIG, Invocation, Signer, Transaction, decode_transaction
+from consilium_trail.errors import MalformedTransactionError, TrailError
+
+R = TypeVar("R", bound=Record)
+VALID = "VALID"
+Say = Callable[[int, int], None]
+"""Tells how many blocks of how many were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction of the federation's chaincode.
+
+    Attributes:
+        block, position: where it is.
+        code: VALID, or why peers found it invalid.
+        proposed: milliseconds since 1970, as its client claims.
+        creator: the MSP id of who sent it.
+        certificate: the common name in the creator's certificate.
+        endorsers: the MSP ids of who endorsed it.
+        function, argument: what was asked.
+        study, round: what it was asked about, as the argument says; "" and 0 for neither.
+        event: the event's name, "" without one.
+        writes: keys and values; nothing of it was applied unless the transaction is valid.
+        read_versions: which transactions had written what this one read.
+        size: of the whole envelope, in bytes.
+    """
+
+    block: int
+    position: int
+    tx_id: str
+    code: str
+    proposed: int
+    creator: str
+    certificate: str
+    endorsers: tuple[str, ...]
+    function: str
+    argument: bytes
+    study: str
+    round: int
+    event: str
+    writes: tuple[Write, ...]
+    read_versions: frozenset[Version]
+    size: int
+
+    @property
+    def valid(self) -> bool:
+        """True when its writes were applied."""
+        return self.code == VALID
+
+    def written(self, kind: type[R], key_kind: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], R]]:
+        """Yield the records of a kind that it wrote, with their keys' attributes, which begin with `attributes`."""
+        for write in self.writes:
+            key = read_key(write.key)
+            if key.kind == key_kind and write.value is not None and key.attributes[: len(attributes)] == attributes:
+                yield key.attributes, _record(kind, write.value, self)
+
+    def asked(self, kind: type[R]) -> R:
+        """Return the argument."""
+        return _record(kind, self.argument, self)
+
+
+def _record(kind: type[R], value: bytes, entry: Entry) -> R:
+    try:
+        return decode(kind, value)
+    except WireError as error:
+        raise BrokenLedgerError(f"transaction {entry.tx_id} of block {entry.block}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A configuration, and the block that put it into force; `proposed` is its client's claim of the time."""
+
+    block: int
+    proposed: int
+    configuration: ChannelConfiguration
+
+
+@dataclass(slots=True)
+class SignerSeen:
+    """A certificate that signed something: its organisation, what it did, and the first and last block of that."""
+
+    msp_id: str
+    certificate: bytes
+    acts: set[str]
+    first_block: int
+    last_block: int
+
+
+@dataclass
+class History:
+    """What blocks 0 to `height` - 1 say. Feed it every block in order with `add`.
+
+    Attributes:
+        chaincode: the federation's chaincode.
+        entries: its transactions, also invalid ones, in the ledger's order.
+        configurations: in their order.
+        signers: by serialized identity.
+    """
+
+    chaincode: str
+    height: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    configurations: list[Configured] = field(default_factory=list)
+    signers: dict[bytes, SignerSeen] = field(default_factory=dict)
+    _of_study: dict[str, list[Entry]] = field(default_factory=dict)
+    _hash: bytes = b""
+
+    def add(self, raw: bytes) -> Block:
+        """Take in the next block.
+
+        Raises:
+            BrokenLedgerError: it isn't the next one, or says something that can't be read.
+        """
+        try:
+            block = decode_block(raw)
+            self._check_follows(block)
+            for position, envelope in enumerate(block.envelopes):
+                self._take(block, position, envelope)
+        except TrailError as error:
+            raise BrokenLedgerError(f"block {self.height}: {error}") from None
+        self.height, self._hash = block.number + 1, block.header.hash()
+        return block
+
+    def note(self, entry: Entry) -> None:
+        """Take in a transaction; `add` does so for each of a block."""
+        self.entries.append(entry)
+        if entry.valid and entry.study:
+            self._of_study.setdefault(entry.study, []).append(entry)
+
+    def valid(self) -> Iterator[Entry]:
+        """Yield the transactions whose writes were applied."""
+        return (entry for entry in self.entries if entry.valid)
+
+    def up_to(self, height: int) -> History:
+        """Return what the blocks below `height` say; of signers, all that were seen at all."""
+        return History(
+            chaincode=self.chaincode,
+            height=min(height, self.height),
+            entries=[entry for entry in self.entries if entry.block < height],
+            configurations=[each for each in self.configurations if each.block < height],
+            signers=self.signers,
+            _of_study={
+                study: found
+                for study, entries in self._of_study.items()
+                if (found := [entry for entry in entries if entry.block < height])
+            },
+        )
+
+    def of_study(self, study: str) -> list[Entry]:
+        """Return the applied transactions about a study.
+
+        Raises:
+            NotOnLedgerError: there are none.
+        """
+        if study not in self._of_study:
+            raise NotOnLedgerError(f"there is no study {study!r} in blocks 0 to {self.height - 1}")
+        return self._of_study[study]
+
+    def _check_follows(self, block: Block) -> None:
+        if block.number != self.height or block.header.previous_hash != self._hash:
+            raise BrokenLedgerError(f"block {block.number} doesn't follow block {self.height - 1}")
+        if block.header.data_hash != data_hash(block.envelopes):
+            raise BrokenLedgerError(f"block {block.number} doesn't hold the transactions that its header names")
+
+    def _take(self, block: Block, position: int, envelope: bytes) -> None:
+        code = validation_code(block.flags[position])
+        try:
+            transaction = decode_transaction(envelope)
+        except MalformedTransactionError as error:
+            if code == VALID:
+                raise BrokenLedgerError(
+                    f"transaction {position} of block {block.number} is valid and can't be read: {error}"
+                ) from None
+            return
+        creator = transaction.envelope.creator
+        if creator is not None:
+            self._saw(creator, "sent", block.number)
+        if transaction.envelope.kind == CONFIG and code == VALID:
+            found = decode_configuration(transaction.envelope.data)
+            self.configurations.append(Configured(block.number, transaction.envelope.timestamp, found))
+        invocation = transaction.invocation
+        if invocation is None:
+            return
+        for endorsement in invocation.endorsements:
+            self._saw(endorsement.endorser, "endorsed", block.number)
+        if invocation.chaincode == self.chaincode:
+            entry = _entry(block.number, position, code, transaction, invocation, len(envelope))
+            self.note(entry)
+
+    def _saw(self, signer: Signer, act: str, block: int) -> None:
+        seen = self.signers.get(signer.raw)
+        if seen is None:
+            self.signers[signer.raw] = SignerSeen(signer.msp_id, signer.certificate, {act}, block, block)
+        else:
+            seen.acts.add(act)
+            seen.last_block = block
+
+
+class Subject(msgspec.Struct):
+    """What most arguments name, among much else: a study, and a round of it."""
+
+    study: str = ""
+    round: int = 0
+
+
+def subject_of(argument: bytes) -> Subject:
+    """Return what an argument is about; nothing when it isn't JSON that names anything."""
+    try:
+        return msgspec.json.decode(argument, type=Subject)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Subject()
+
+
+def validation_code(flag: int) -> str:
+    """Return the name of a validation code."""
+    known = transaction_pb2.TxValidationCode.values()
+    return str(transaction_pb2.TxValidationCode.Name(flag)) if flag in known else f"CODE_{flag}"
+
+
+def common_name(certificate: bytes) -> str:
+    """Return the common name in a certificate (PEM); "" when there is none, or no certificate."""
+    try:
+        names = x509.load_pem_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ""
+    return str(names[0].value) if names else ""
+
+
+def _entry(block: int, position: int, code: str, transaction: Transaction, invocation: Invocation, size: int) -> Entry:
+    envelope = transaction.envelope
+    creator = envelope.creator
+    own = [each for each in invocation.sets if each.namespace == invocation.chaincode]
+    argument = invocation.arguments[0] if invocation.arguments else b""
+    about = subject_of(argument)
+    return Entry(
+        block=block,
+        position=position,
+        tx_id=envelope.tx_id,
+        code=code,
+        proposed=envelope.timestamp,
+        creator="" if creator is None else creator.msp_id,
+        certificate="" if creator is None else common_name(creator.certificate),
+        endorsers=tuple(sorted({each.endorser.msp_id for each in invocation.endorsements})),
+        function=invocation.function,
+        argument=argument,
+        study=about.study,
+        round=about.round,
+        event=invocation.event.name if invocation.event else "",
+        writes=tuple(write for each in own for write in each.writes),
+        read_versions=frozenset(read.version for each in own for read in each.reads if read.version is not None),
+        size=size,
+    )
+
+
+async def read_history(network: Network, say: Say | None = None, end: int | None = None) -> History:
+    """Read a channel's blocks up to `end` (excluded; None: as many as there are now) and fold them.
+
+    Raises:
+        BlocksError: no peer delivers them.
+        BrokenLedgerError: they don't make a ledger.
+    """
+    history = History(network.gateway.profile.chaincode)
+    height = await network.height() if end is None else end
+    async with aclosing(network.blocks(0, height)) as blocks:
+        async for block in blocks:
+            history.add(block.content)
+            if say is not None:
+                say(history.height, height)
+    return history

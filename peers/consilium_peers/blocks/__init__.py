@@ -1,0 +1,1 @@
+"""Blocks of a channel, read from peers."""

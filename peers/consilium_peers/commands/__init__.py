@@ -1,0 +1,1 @@
+"""What people and scripts ask of the ledger from the command line."""
