@@ -14,7 +14,7 @@ from consilium_peers.errors import TokenError
 from consilium_peers.pkcs11_token import TokenKey
 
 _PATHS = ("profile", "table", "policy", "state")
-_FIELDS = {*_PATHS, "data_set", "passphrase_file", "keystore", "studies", "encryption"}
+_FIELDS = {*_PATHS, "data_set", "passphrase_file", "keystore", "studies", "encryption", "replay"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class HospitalConfiguration:
     """One hospital's files.
 
     `data_set` is the hospital's own short name for the table, known to it alone; `cipher_path` the way through SEAL.
-    The keys in `state` are sealed under a passphrase, or by `sealing_key`, which rests in a PKCS#11 token.
+    The keys in `state` are sealed under a passphrase, or by `sealing_key`, which rests in a PKCS#11 token. With
+    `replay` the agent acts on the state that it computes from its peer's blocks, not on the peer's word.
     """
 
     profile: Path
@@ -34,6 +35,7 @@ class HospitalConfiguration:
     studies: tuple[Path, ...]
     cipher_path: CipherPath = CipherPath.INTERFACE
     sealing_key: TokenKey | None = None
+    replay: bool = True
 
 
 def load_configuration(path: Path) -> HospitalConfiguration:
@@ -52,6 +54,9 @@ def load_configuration(path: Path) -> HospitalConfiguration:
     studies = document.get("studies")
     if not isinstance(studies, list) or not studies or not all(isinstance(entry, str) for entry in studies):
         raise ConfigurationError(f"{path}: studies is {studies!r}; expected a list of study files")
+    replay = document.get("replay", True)
+    if not isinstance(replay, bool):
+        raise ConfigurationError(f"{path}: replay is {replay!r}; expected true or false")
     passphrase_file = document.get("passphrase_file")
     return HospitalConfiguration(
         **{field: base / document[field] for field in _PATHS},
@@ -60,6 +65,7 @@ def load_configuration(path: Path) -> HospitalConfiguration:
         studies=tuple(base / entry for entry in studies),
         cipher_path=_cipher_path(path, document.get("encryption", CipherPath.INTERFACE.value)),
         sealing_key=_sealing_key(path, document),
+        replay=replay,
     )
 
 

@@ -75,6 +75,10 @@ class ChallengeError(ClientError):
     """The ledger's challenge isn't the one that follows from what was written: nothing may be answered to it."""
 
 
+class FalseLedgerError(ClientError):
+    """The ledger holds what the contract wouldn't write; the message names block, transaction and endorsers."""
+
+
 class UnusableSumError(ClientError):
     """A verified sum that gives no model: its masks don't cancel, or a value is beyond what hospitals can add up to."""
 

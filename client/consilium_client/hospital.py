@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from consilium_client.agent import Agent
@@ -16,6 +17,7 @@ from consilium_client.errors import ClientError, JournalError, PolicyRefusalErro
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import open_keystore
 from consilium_client.policy import Policy, load_policy
+from consilium_client.replayed_ledger import ReplayedLedger
 from consilium_client.site import Site
 from consilium_client.study_file import StudyFile, load_study_file
 from consilium_client.training.accountant import Accountant
@@ -47,10 +49,12 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
     studies = _allowed(policy, configuration)
     keystore = open_keystore(configuration)
     accountant = open_accountant(configuration, profile.organization)
-    async with Gateway.connect(profile) as gateway, AggregatorClient.connect(profile) as aggregators:
+    async with (
+        Gateway.connect(profile) as gateway,
+        AggregatorClient.connect(profile) as aggregators,
+        _ledger(profile, gateway, replayed=configuration.replay) as federation,
+    ):
         network = gateway.network()
-        # A lying peer of somebody else could name false mask keys, or draw out a value before a sum is published.
-        federation = Federation(network.contract(), readers=[profile.organization])
         if accountant.lost:
             await _rebuild(accountant, configuration, federation, profile.organization)
         agents = []
@@ -75,6 +79,22 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
             raise errors[0]
         if not until_finished:
             await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _ledger(profile: Profile, gateway: Gateway, *, replayed: bool) -> AsyncIterator[Federation]:
+    """Open the hospital's way to the contract: writes by any gateway, reads by what the own peer has."""
+    own = profile.organization
+    if not replayed:
+        # A lying peer of somebody else could name false mask keys, or draw out a value before a sum is published.
+        yield Federation(gateway.network().contract(), readers=[own])
+        return
+    peers = tuple(endpoint for endpoint in profile.gateways if endpoint.organization == own)
+    async with (
+        Gateway.connect(replace(profile, gateways=peers)) as reading,
+        ReplayedLedger.following(reading.network()) as ledger,
+    ):
+        yield Federation(gateway.network().contract(), replayed=ledger)
 
 
 async def _run_agent(study: str, agent: Agent) -> ClientError | None:

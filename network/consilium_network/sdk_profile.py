@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from consilium_network.layout import NetworkFolder, OrganizationFolder
-from consilium_network.organizations import USERS
+from consilium_network.layout import KeyPair, NetworkFolder, OrganizationFolder
+from consilium_network.organizations import users_of
 from consilium_network.topology import Listener, Organization, Topology
 from consilium_peers.durable import write_atomically
 
@@ -24,6 +24,8 @@ def write_sdk_profiles(topology: Topology, folder: NetworkFolder) -> None:
 
 
 def _profile(topology: Topology, organization: Organization, own: OrganizationFolder) -> dict[str, Any]:
+    # A program's users share its connections; each signs with a key of its own.
+    tls = own.user("client" if "client" in users_of(organization) else "auditor").tls
     store = str((own.root / "fabric-sdk-py").absolute())
     return {
         "name": topology.channel,
@@ -39,12 +41,12 @@ def _profile(topology: Topology, organization: Organization, own: OrganizationFo
                 "peers": [_peer(each)] if each.has_peer else [],
                 "orderers": [_orderer(each)] if each.has_orderer else [],
                 "certificateAuthorities": [],
-                "users": _users(own) if each is organization else {},
+                "users": _users(organization, own) if each is organization else {},
             }
             for each in topology.organizations
         },
-        "orderers": {_orderer(each): _server(each, Listener.ORDERER, own) for each in topology.orderers},
-        "peers": {_peer(each): _server(each, Listener.PEER, own) for each in topology.peers},
+        "orderers": {_orderer(each): _server(each, Listener.ORDERER, own, tls) for each in topology.orderers},
+        "peers": {_peer(each): _server(each, Listener.PEER, own, tls) for each in topology.peers},
         "certificateAuthorities": {},
     }
 
@@ -57,16 +59,15 @@ def _orderer(each: Organization) -> str:
     return f"orderer.{each.name}"
 
 
-def _users(own: OrganizationFolder) -> dict[str, dict[str, str]]:
-    pairs = {name: own.user(name).identity for name in USERS}
+def _users(organization: Organization, own: OrganizationFolder) -> dict[str, dict[str, str]]:
+    pairs = {name: own.user(name).identity for name in users_of(organization)}
     return {
         name: {"cert": str(pair.certificate.absolute()), "private_key": str(pair.private_key.absolute())}
         for name, pair in pairs.items()
     }
 
 
-def _server(each: Organization, listener: Listener, own: OrganizationFolder) -> dict[str, Any]:
-    tls = own.user("client").tls
+def _server(each: Organization, listener: Listener, own: OrganizationFolder, tls: KeyPair) -> dict[str, Any]:
     return {
         "url": each.address(listener),
         "grpcOptions": {"grpc.ssl_target_name_override": each.host, "grpc.enable_http_proxy": 0},

@@ -6,7 +6,7 @@ tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from cryptography import x509
@@ -53,6 +53,24 @@ class Replay:
                 raise UnsoundError(Step.REPLAY, place, _difference(call.function, what, found, expected))
         for write in committed.writes:
             self._ledger.set_committed(write.key, write.value, version)
+
+    def ask(self, function: str, arguments: Sequence[bytes], msp_id: str, certificate: bytes, now: int) -> bytes:
+        """Answer a query from the state that the replay has come to.
+
+        Args:
+            function: the contract's query.
+            arguments: its arguments.
+            msp_id: who asks.
+            certificate: its certificate (PEM).
+            now: the time, in milliseconds since 1970.
+
+        Raises:
+            ChaincodeError: the contract refuses it.
+        """
+        self._now = now
+        creator = self._creator(msp_id, certificate)
+        asked = self._ledger.simulate(self._contract, function, *arguments, creator=creator, timestamp=now)
+        return _finished(asked).result
 
     def _run(self, place: Place, transaction: Transaction, call: Invocation) -> Simulation:
         envelope = transaction.envelope
