@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from consilium_client import figures, rounds, verification
 from consilium_client.disputes import others_lists
@@ -32,12 +31,10 @@ from consilium_client.key_renewal import KeyRenewal
 from consilium_client.models import catch_up
 from consilium_client.recording import recorded
 from consilium_client.site import Site
+from consilium_client.wakeups import Wakeups
 from consilium_peers.errors import GatewayError, PeersError
-from consilium_peers.events import ChaincodeEvent
 from consilium_peers.gateway import Network
-from consilium_proto import canonical
-from consilium_proto.errors import WireError
-from consilium_proto.records import EventName, FederationEvent, Opening, RoundView, StudyPhase, StudyView
+from consilium_proto.records import Opening, RoundView, StudyPhase, StudyView
 from consilium_proto.refusals import RefusalCode
 
 log = logging.getLogger("consilium.agent")
@@ -72,15 +69,13 @@ class Agent:
 
     def __init__(self, site: Site, network: Network) -> None:
         self._site = site
-        self._network = network
-        self._wake = asyncio.Event()
+        self._wakeups = Wakeups(network, site.terms.study)
         self._uploaded: tuple[int, int] | None = None
         self._uploaded_at = 0.0
         self._settled: set[int] = set()
         self._examined: set[tuple[int, str, str]] = set()
         self._refusal = ""
         self._announced: tuple[Duty, int, int] | None = None
-        self._first_in_turn = True
         self._overtaken = 0
         self._key = KeyRenewal(site)
 
@@ -91,7 +86,7 @@ class Agent:
             TermsMismatchError: the ledger's study isn't the one in the hospital's study file.
             ClientError: what can't pass by itself, such as a changed journal.
         """
-        async with self._woken_by_events():
+        async with self._wakeups.listening():
             while not await self._step_or_wait():
                 pass
 
@@ -104,7 +99,7 @@ class Agent:
         except VectorWithheldError as error:
             # Whoever should have uploaded or published it may still do so.
             log.info("not there yet", extra={"detail": str(error)})
-            await self._sleep(RETRY_SECONDS)
+            await self._wakeups.sleep(RETRY_SECONDS)
             return False
         except (AggregatorRefusalError, AggregatorUnavailableError) as error:
             # It passes, or the round's deadline ends it; the ledger records who was silent.
@@ -114,7 +109,7 @@ class Agent:
         except PeersError as error:
             if isinstance(error, GatewayError) and error.refusal is RefusalCode.BUDGET_EXCEEDED:
                 self._refused(str(error))
-                await self._sleep(TICK_SECONDS)
+                await self._wakeups.sleep(TICK_SECONDS)
                 return False
             if isinstance(error, GatewayError) and error.refusal in _OVERTAKEN:
                 log.info("overtaken", extra={"detail": str(error)})
@@ -126,7 +121,7 @@ class Agent:
             return False
         self._overtaken = 0
         if duty is Duty.WAIT:
-            await self._sleep(TICK_SECONDS)
+            await self._wakeups.sleep(TICK_SECONDS)
         return duty is Duty.FINISHED
 
     async def _step(self) -> Duty:
@@ -145,7 +140,7 @@ class Agent:
             # From ANCHORED on a round ends under its own key: what is due in it mustn't wait for the next one.
             if (view is None or view.round.phase.decided or begins(view)) and await self._key.renew(study):
                 return Duty.OPEN_EPOCH
-        self._first_in_turn = self._position(view) == 0
+        self._wakeups.of_single_writes = self._position(view) == 0
         duty = next_duty(self._situation(study, view))
         if active and needs_model(duty, view):
             await self._catch_up(study, duty)
@@ -180,7 +175,7 @@ class Agent:
             return
         if duty is Duty.OPEN_EPOCH:
             if not await open_epoch(site.federation, study):
-                await self._sleep(TICK_SECONDS)
+                await self._wakeups.sleep(TICK_SECONDS)
             return
         if duty is Duty.OPEN_ROUND:
             await self._in_turn(study, view, lambda: self._open_round(study))
@@ -276,60 +271,6 @@ class Agent:
             log.warning("not taking part", extra={"detail": reason})
             self._refusal = reason
 
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep until an event comes, or `seconds` have passed."""
-        # Not wait_for, which in Python 3.11 can swallow a cancellation that comes together with the event.
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        self._wake.clear()
-
-    @asynccontextmanager
-    async def _woken_by_events(self) -> AsyncIterator[None]:
-        listener = asyncio.create_task(self._listen())
-        try:
-            yield
-        finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async for event in self._network.chaincode_events():
-                    if self._concerns(event):
-                        self._wake.set()
-            except PeersError as error:
-                log.warning("events stopped; listening again", extra={"detail": str(error)})
-            await asyncio.sleep(RETRY_SECONDS)
-
-    def _concerns(self, event: ChaincodeEvent) -> bool:
-        """Tell whether an event gives this hospital something to do.
-
-        Events of other studies don't: each has an agent of its own. A single party's write concerns only the hospital
-        whose turn it is to advance the round; if it doesn't, the others notice by their own clocks.
-        """
-        try:
-            about = canonical.decode(FederationEvent, event.payload)
-        except WireError:
-            return False
-        return about.study == self._site.terms.study and (event.name not in _SINGLE_WRITES or self._first_in_turn)
-
-
-_SINGLE_WRITES = {
-    EventName.HOSPITAL_JOINED.value,
-    EventName.UPDATE_ANCHORED.value,
-    EventName.UPDATE_HELD.value,
-    EventName.SUM_PUBLISHED.value,
-    EventName.VALUE_REVEALED.value,
-    EventName.FINGERPRINT_WRITTEN.value,
-    EventName.LISTING_WRITTEN.value,
-    EventName.LISTING_DISPROVED.value,
-    EventName.CHUNK_MALFORMED.value,
-    EventName.MODEL_ATTESTED.value,
-}
 
 _OWN_PART: dict[Duty, Callable[[Site, RoundView], Awaitable[None]]] = {
     Duty.JOIN: rounds.join,
