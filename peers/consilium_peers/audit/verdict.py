@@ -7,8 +7,8 @@ from typing import Any
 from consilium_trail.verification.results import RoundProof, Verdict, Verification
 
 
-def as_document(found: Verification) -> dict[str, Any]:
-    """Return the answer as plain values."""
+def as_document(found: Verification, reports: str = "") -> dict[str, Any]:
+    """Return the answer as plain values; `reports` says what became of the comparison of the reports."""
     finding, counts = found.finding, found.counts
     return {
         "verdict": found.verdict.value,
@@ -35,6 +35,7 @@ def as_document(found: Verification) -> dict[str, Any]:
             "orderer_signatures": counts.orderer_signatures,
             "not_replayed": counts.not_replayed,
         },
+        "reports": reports or None,
         "rounds": [_round(each) for each in found.rounds],
         "artifacts": None
         if found.artifacts is None
@@ -59,9 +60,11 @@ def _round(proof: RoundProof) -> dict[str, Any]:
     }
 
 
-def as_text(found: Verification) -> str:
+def as_text(found: Verification, reports: str = "") -> str:
     """Return the answer in lines for people; whatever a trail holds, nothing in it moves a cursor."""
     lines = _sound(found) if found.verdict is Verdict.SOUND else [f"{found.verdict.value}: {found.finding}"]
+    if reports:
+        lines.append(f"reports for people: {reports}")
     counts = found.counts
     lines.append(
         f"verified: {counts.blocks} blocks, {counts.transactions} transactions, {counts.endorsements} endorsements, "

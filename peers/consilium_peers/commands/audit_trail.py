@@ -17,7 +17,8 @@ from consilium_peers.commands.connecting import add_command, network_of, say_pro
 from consilium_trail.archive.manifest import Manifest
 from consilium_trail.errors import TrailError
 from consilium_trail.roots import TrustedRoots
-from consilium_trail.verification.results import Verdict, exit_code
+from consilium_trail.verification.findings import Place, Step
+from consilium_trail.verification.results import Finding, Verdict, Verification, exit_code
 
 _RAW = argparse.RawDescriptionHelpFormatter
 _VERIFY = """Verify a trail without the network: who endorsed and attested each round, under which policy.
@@ -77,7 +78,11 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         roots = TrustedRoots.load(arguments.roots)
         found = verify_trail(arguments.trail, roots, _Progress(), arguments.artifacts)
-        print(json.dumps(as_document(found), indent=2) if arguments.json else as_text(found), flush=True)
+        reports = ""
+        if found.verdict is Verdict.SOUND:
+            found, reports = _with_reports(found, arguments.trail)
+        print(json.dumps(as_document(found, reports), indent=2) if arguments.json else as_text(found, reports))
+        sys.stdout.flush()
         return exit_code(found.verdict)
     except ModuleNotFoundError as error:
         print(
@@ -89,6 +94,19 @@ def _verify(arguments: argparse.Namespace) -> int:
     except Exception as error:
         print(f"error: unexpected {type(error).__name__}: {error}", file=sys.stderr)
     return exit_code(Verdict.UNREADABLE)
+
+
+def _with_reports(found: Verification, trail: Path) -> tuple[Verification, str]:
+    """Return the answer once the reports for people were compared too, and what became of that."""
+    try:
+        from consilium_peers.audit.report.checking import check_reports
+    except ModuleNotFoundError as error:
+        return found, f"not compared: that needs {error.name}; pip install 'consilium[audit]'"
+    checked = check_reports(trail)
+    if not checked.wrong:
+        return found, checked.said
+    finding = Finding(Step.STATEMENTS, Place(file=checked.wrong), "the report doesn't say what the blocks say")
+    return Verification(Verdict.UNSOUND, finding, found.counts), ""
 
 
 class _Progress:
