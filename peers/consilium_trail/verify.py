@@ -92,8 +92,8 @@ class _Run:
         """Run all steps."""
         self._prepare(trail)
         self._check_digests(trail)  # step 1
+        self.place = Place(0)
         for block in trail.blocks():
-            self.place = Place(block.number)
             self._chain.check(block)  # step 2
             if block.number == 0:
                 self._begin(block)
@@ -101,11 +101,13 @@ class _Run:
                 self._check_block(block)  # steps 3 to 9
             self.counts.blocks += 1
             progress(self.counts.blocks, trail.manifest.blocks)
+            self.place = Place(self.counts.blocks)
         self.place = Place()
         check_derived(trail, self.derived)  # step 10
-        self.exporter = check_envelopes(trail, self._membership, self._passed).msp_id
+        facts = self.derived.collector.facts()
+        self.exporter = check_envelopes(trail, facts, self._membership, self._passed).msp_id
         if artifacts is not None:
-            epochs = {each.round: each.epoch for each in self.derived.collector.facts().rounds}
+            epochs = {each.round: each.epoch for each in facts.rounds}
             self.checked_artifacts = self._artifacts.check(artifacts, epochs)  # step 11
 
     def _prepare(self, trail: TrailReader) -> None:
