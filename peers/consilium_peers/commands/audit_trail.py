@@ -68,11 +68,13 @@ def _export(arguments: argparse.Namespace) -> int:
             return await export_trail(network, arguments.out, arguments.study, rounds, say_progress)
 
     made = asyncio.run(export())
-    document = {"study": made.study, "rounds": list(made.rounds), "blocks": made.blocks, "trail": str(arguments.out)}
+    rounds = list(made.rounds) or "all"
+    document = {"study": made.study, "rounds": rounds, "blocks": made.blocks, "trail": str(arguments.out)}
     if arguments.json:
         print(json.dumps(document, indent=2))
     else:
-        print(f"{arguments.out} proves {len(made.rounds)} rounds of {made.study} with blocks 0 to {made.blocks - 1}")
+        what = f"rounds {', '.join(map(str, made.rounds))} of study" if made.rounds else "study"
+        print(f"{arguments.out} proves {what} {made.study} with blocks 0 to {made.blocks - 1}")
     return 0
 
 
