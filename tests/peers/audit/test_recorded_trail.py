@@ -128,6 +128,8 @@ def test_a_configuration_update_is_shown_with_who_signed_it(blocks: list[Block],
     assert (shown["type"], shown["configuration"]["consensus"]) == ("CONFIG", "BFT")
     assert shown["configuration"]["revocation_lists"][LIAR] == 1
     assert shown["configuration"]["signed_by"] == [LIAR]
+    changed = [f"/Channel/{group}/{LIAR}/MSP" for group in ("Application", "Orderer")]
+    assert shown["configuration"]["changed"] == changed
 
 
 def test_a_block_in_one_line(blocks: list[Block]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from consilium_peers.audit.presentation import as_csv, as_json, as_table
 from consilium_peers.audit.privacy_spent import Account
 from consilium_peers.audit.report.content import Report, study_report
-from consilium_peers.audit.report.html_page import html_page
+from consilium_peers.audit.report.html_page import FORMAT, html_page
 from consilium_peers.audit.report.pdf_pages import pdf_pages
 from consilium_peers.audit.round_costs import RoundCost
 from consilium_proto.records import RoundPhase
@@ -101,6 +102,14 @@ def test_equal_facts_give_equal_bytes_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+def test_the_bytes_change_with_the_format_alone() -> None:
+    """If this fails on purpose, give the format the next number and its digest here."""
+    report = report_of(study_facts(), (ACCOUNT,))
+    assert {FORMAT: hashlib.sha256(html_page(report) + pdf_pages(report)).hexdigest()} == {
+        1: "26a9b38720a7f54adc06fe3f7f527053ec35fec7b9133c35cc8602f34d5e9e2b"
+    }
 
 
 def test_a_changed_fact_changes_both_forms() -> None:

@@ -21,7 +21,8 @@ td { overflow-wrap: anywhere; min-width: 3rem }
 """
 
 FORMAT = 1
-"""Of page and PDF together; it changes with every change of the bytes that equal facts give."""
+"""Of page and PDF together. It changes with every change of the bytes that equal facts give, also by another release of
+what draws them: otherwise an old trail's report would be taken for a forged one."""
 FORMAT_MARK = f'<meta name="report-format" content="{FORMAT}">'
 
 
