@@ -142,7 +142,7 @@ def _state(
         organization=found.organization,
         name=common_name(raw),
         unit=" ".join(str(unit.value) for unit in units),
-        role=_role(certificate),
+        role=role_of(certificate),
         acts=tuple(sorted(found.acts)),
         state=REVOKED if date is not None else _validity(certificate, moment),
         revoked="" if date is None else _shown(date),
@@ -179,7 +179,8 @@ def _validity(certificate: x509.Certificate, moment: datetime) -> str:
     return NOT_YET_VALID if moment < certificate.not_valid_before_utc else VALID
 
 
-def _role(certificate: x509.Certificate) -> str:
+def role_of(certificate: x509.Certificate) -> str:
+    """Return a certificate's attribute `consilium.role`; "" when it has none."""
     try:
         extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(ATTRIBUTES_OID)).value
         content = extension.value if isinstance(extension, x509.UnrecognizedExtension) else b"{}"

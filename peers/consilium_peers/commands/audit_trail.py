@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from consilium_peers.audit.export import export_trail
+from consilium_peers.audit.exporter import exporter_of
 from consilium_peers.audit.verdict import as_document, as_text
 from consilium_peers.commands.arguments import round_number, study_name
 from consilium_peers.commands.connecting import add_command, network_of, say_progress
@@ -85,10 +86,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         roots = TrustedRoots.load(arguments.roots)
         found = verify_trail(arguments.trail, roots, _Progress(), arguments.artifacts)
-        reports = ""
-        if found.verdict is Verdict.SOUND and not arguments.without_reports:
-            found, reports = _with_reports(found, arguments.trail)
-        print(json.dumps(as_document(found, reports), indent=2) if arguments.json else as_text(found, reports))
+        reports, exporter = "", None
+        if found.verdict is Verdict.SOUND:
+            exporter = exporter_of(arguments.trail)
+            if not arguments.without_reports:
+                found, reports = _with_reports(found, arguments.trail)
+        document = as_document(found, exporter, reports)
+        print(json.dumps(document, indent=2) if arguments.json else as_text(found, exporter, reports))
         sys.stdout.flush()
         return exit_code(found.verdict)
     except ModuleNotFoundError as error:

@@ -134,6 +134,8 @@ async def test_an_exported_trail_verifies_offline(
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["study"], found["genesis_trusted"]) == ("sound", audited.name, True)
     assert (found["exporter"], found["reports"]) == ("RegulatorMSP", "what the blocks lead to")
+    assert (found["exporter_name"], found["exporter_role"]) == ("compliance.regulator", "compliance")
+    assert found["remark"] is None
     for each in found["rounds"]:
         assert each["phase"] == "FINAL"
         assert len(each["attested_by"]) == 4
@@ -141,6 +143,26 @@ async def test_an_exported_trail_verifies_offline(
         assert "OutOf(3," in each["policy"]
     assert await verify(trail, roots) == 0
     assert f"sound: study {audited.name}" in capsys.readouterr().out
+
+
+async def test_who_signs_without_asking_the_contract_is_told_of(
+    audited: AuditedStudy,
+    roots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def asks_nobody(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(Federation, "authorize_export", asks_nobody)
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, "regulator", "auditor") == 0
+    capsys.readouterr()
+    assert await verify(trail, roots) == 0
+    shown = capsys.readouterr().out
+    assert "exported by RegulatorMSP (auditor.regulator, auditor)" in shown
+    assert "remark: a certificate whose consilium.role is 'auditor' may not export" in shown
 
 
 async def test_one_round_alone_verifies_too(audited: AuditedStudy, roots: Path, tmp_path: Path) -> None:
