@@ -20,6 +20,7 @@ from consilium_network import certificates
 from consilium_network.certificates import Authority
 from consilium_proto.canonical import decode, encode
 from consilium_proto.records import HospitalKey, Study, StudyPhase, StudyReference
+from consilium_trail.blocks.transactions import transaction_id
 from consilium_trail.errors import MalformedConfigurationError
 from consilium_trail.roots import TrustedRoots
 from consilium_trail.verification.findings import Step
@@ -27,6 +28,7 @@ from consilium_trail.verification.results import Verdict
 from consilium_trail.verify import verify_trail
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+BAD_PROPOSAL_TXID, INVALID_OTHER_REASON = 8, 255
 DAY = 24 * 3600 * 1000
 
 
@@ -448,6 +450,42 @@ def test_a_bad_endorsement_beside_enough_good_ones_spoils_nothing(chain: PlayedC
     chain.seal([chain.sign(call, lambda action: swap_an_endorsement(action, chain))])
     found = verified(chain, tmp_path)
     assert found.verdict is Verdict.SOUND, found.finding
+
+
+def spoil_an_endorser(action: Any) -> None:
+    action.action.endorsements[0].endorser = b"\xff nobody"
+
+
+def test_an_endorser_that_can_not_be_read_spoils_nothing(chain: PlayedChain, tmp_path: Path) -> None:
+    call = closing(chain)
+    call.endorsers = [chain.consortium.members[name, "peer"] for name in world.HOSPITALS]
+    chain.seal([chain.sign(call, spoil_an_endorser)])
+    found = verified(chain, tmp_path)
+    assert found.verdict is Verdict.SOUND, found.finding
+
+
+def test_an_id_that_begins_like_another_one_spoils_nothing(chain: PlayedChain, tmp_path: Path) -> None:
+    """A client may get anything ordered under any id; only the very same one is then used."""
+    call = closing(chain)
+    tx_id = transaction_id(call.nonce, call.creator.serialized)
+    bogus = replace(registration(chain), tx_id=f"{tx_id[:40]}zzz")
+    chain.seal([chain.sign(bogus)], bytes([BAD_PROPOSAL_TXID]))
+    chain.commit(call)
+    found = verified(chain, tmp_path)
+    assert found.verdict is Verdict.SOUND, found.finding
+
+
+def test_garbage_that_was_ordered_and_marked_invalid_spoils_nothing(chain: PlayedChain, tmp_path: Path) -> None:
+    chain.seal([b"\xff garbage"], bytes([INVALID_OTHER_REASON]))
+    chain.commit(closing(chain))
+    assert verified(chain, tmp_path).verdict is Verdict.SOUND
+
+
+def test_garbage_that_is_marked_valid_is_refused(chain: PlayedChain, tmp_path: Path) -> None:
+    place = chain.seal([b"\xff garbage"])
+    chain.commit(closing(chain))
+    found = verified(chain, tmp_path)
+    assert (found.finding.step, found.finding.place.block) == (Step.FLAGS, place)
 
 
 def test_an_endorser_whose_certificate_had_expired_does_not_count(tmp_path: Path) -> None:
