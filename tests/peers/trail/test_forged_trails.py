@@ -107,6 +107,16 @@ def test_an_id_that_begins_like_another_one_spoils_nothing(chain: PlayedChain, t
     assert found.verdict is Verdict.SOUND, found.finding
 
 
+def test_deep_groups_around_a_transaction_spoil_nothing(chain: PlayedChain, tmp_path: Path) -> None:
+    """Peers, written in Go, pass over unknown groups that Python's parser of protocol buffers refuses."""
+    deep = b"\x9b\x06" * 5000 + b"\x9c\x06" * 5000
+
+    raw = chain.sign(closing(chain))
+    chain.seal([raw + deep])
+    found = verified(chain, tmp_path)
+    assert found.verdict is Verdict.SOUND, found.finding
+
+
 def test_garbage_that_was_ordered_and_marked_invalid_spoils_nothing(chain: PlayedChain, tmp_path: Path) -> None:
     chain.seal([b"\xff garbage"], bytes([INVALID_OTHER_REASON]))
     chain.commit(closing(chain))
