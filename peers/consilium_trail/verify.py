@@ -161,7 +161,7 @@ class _Run:
             if settled.code == VALID:
                 following = self._accept(block, position, settled) or following
         check_last_configuration(block, block.number if following else self._configured_in)
-        self._used_ids.add(block, transactions)
+        self._used_ids.add(block)
         self.derived.add(block, transactions)
         if following:
             self._use(following, block.number)
@@ -191,6 +191,8 @@ class _Run:
         assert transaction is not None, "what can't be decoded isn't valid"
         call, creator = transaction.invocation, transaction.envelope.creator
         if call is None or creator is None:
+            if len(block.envelopes) != 1:
+                raise UnsoundError(Step.POLICIES, place, "a configuration shares its block with other transactions")
             following = decode_configuration(transaction.envelope.data)
             check_update(place, self._channel, self._configuration, following, self._membership, self._passed)  # step 6
             return following

@@ -124,6 +124,8 @@ class PlayedConfiguration:
     def change_of_membership(self, name: str, *revoked: ChainMember) -> Callable[[Any], None]:
         """Return the change that revokes certificates of an organisation."""
 
+        msp = self._msp(name, revoked)
+
         def change(write_set: Any) -> None:
             for kind in ("Application", "Orderer"):
                 if name not in self.tree.groups[kind].groups:
@@ -134,7 +136,7 @@ class PlayedConfiguration:
                 value = write_set.groups[kind].groups[name].values["MSP"]
                 value.CopyFrom(group.values["MSP"])
                 value.version += 1
-                value.value = self._msp(name, revoked)
+                value.value = msp
 
         return change
 
