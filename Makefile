@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FUZZ_SECONDS ?= 600
 PACKAGES := proto chaincode peers network aggregator client scripts
 
-.PHONY: help setup programs softhsm demo test check bench accuracy format lock generate clean
+.PHONY: help setup programs softhsm demo test check fuzz bench accuracy format lock generate clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,10 @@ check: $(READY)  ## style, types, import rules, generated modules
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_protocol.py --check
+
+fuzz: $(READY)  ## feed the verifier of trails with hostile bytes for ten minutes (FUZZ_SECONDS=600)
+	mkdir -p build/fuzz
+	cd build/fuzz && $(CURDIR)/$(BIN)/python $(CURDIR)/scripts/fuzz_trail.py $(CURDIR)/tests/peers/trail/format-1 --seconds $(FUZZ_SECONDS)
 
 bench: programs  ## what encryption, verification and the ledger cost, beside NVIDIA FLARE
 	$(BIN)/python -m consilium_bench --with-nvflare --with-ledger --out build/bench $(BENCH)

@@ -35,6 +35,22 @@ def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixt
     assert "usage: consilium" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "verify", "absent.zip", "--roots", "absent.pem"],
+        ["audit", "verify"],
+        ["audit", "tx", "No Transaction!", "--profile", "p"],
+        ["audit", "certificates", "--at", "yesterday", "--profile", "p"],
+        ["audit", "rounds", "heart", "--json", "--csv", "--profile", "p"],
+    ],
+)
+def test_no_verdict_and_wrong_questions_are_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Only an unsound trail is 1, so that a script can't take a mistake for a verdict."""
+    assert outcome(words) == USAGE
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_malformed_study_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["study", "status", "No Study!", "--profile", "p"]) == USAGE
     assert "'No Study!' isn't a study's name" in capsys.readouterr().err
@@ -51,6 +67,8 @@ def test_a_malformed_study_name_is_wrong_usage(capsys: pytest.CaptureFixture[str
         (["model", "show", "absent.safetensors"], "no model at absent.safetensors"),
         (["aggregator", "run", "--profile", "absent.yaml", "--state", "s"], "absent.yaml"),
         (["network", "start", "--directory", "absent"], "absent"),
+        (["audit", "rounds", "heart", "--profile", "absent.yaml"], "no profile at absent.yaml"),
+        (["audit", "export", "--study", "heart", "--out", "t.zip", "--profile", "absent.yaml"], "absent.yaml"),
     ],
 )
 def test_an_expected_error_is_one_line(

@@ -21,6 +21,7 @@ from consilium_trail.validation_codes import VALID, code_name
 
 FEDERATION = "federation"
 R = TypeVar("R", bound=Record)
+_LATEST = 2**53  # milliseconds; what a client may write beyond isn't a time
 
 
 class _Subject(msgspec.Struct):
@@ -179,7 +180,7 @@ def _transaction_fact(
         block=block,
         transaction=position,
         tx_id=transaction.envelope.tx_id,
-        time=transaction.envelope.timestamp,
+        time=min(max(transaction.envelope.timestamp, 0), _LATEST),
         function=call.function,
         creator=creator.msp_id if creator else "",
         endorsers=tuple(sorted({each.endorser.msp_id for each in call.endorsements})),

@@ -23,7 +23,8 @@ from cryptography.x509.oid import NameOID
 from consilium_trail.blocks.configuration import ChannelConfiguration, Organization
 from consilium_trail.blocks.policies import Principal
 from consilium_trail.blocks.transactions import Signer
-from consilium_trail.errors import MalformedConfigurationError
+from consilium_trail.blocks.wire import parse_identity
+from consilium_trail.errors import MalformedBlockError, MalformedConfigurationError
 from consilium_trail.roots import TrustedRoots
 
 T = TypeVar("T")
@@ -52,14 +53,14 @@ class Identity:
 
     Attributes:
         msp_id: the organisation.
-        raw: the serialized identity.
+        certificate: DER. Whoever signs is this; one certificate can be serialized in many ways.
         roles: MEMBER, and those that its organisational units or the list of admins give it.
         trusted: whether its root is one that the verifier was given.
         begins, ends: the period within which its whole chain is valid.
     """
 
     msp_id: str
-    raw: bytes
+    certificate: bytes
     roles: frozenset[str]
     trusted: bool
     begins: datetime
@@ -80,7 +81,7 @@ class Identity:
     def satisfies(self, principal: Principal) -> bool:
         """Tell whether it is one of a principal's."""
         if principal.identity:
-            return principal.identity == self.raw
+            return principal.msp_id == self.msp_id and _der_of(principal.identity) == self.certificate
         return principal.msp_id == self.msp_id and principal.role in self.roles
 
 
@@ -154,7 +155,7 @@ class _Msp:
                 raise NotAMemberError(f"{self._name(issued)} has been revoked")
         return Identity(
             msp_id=signer.msp_id,
-            raw=signer.raw,
+            certificate=_der(certificate),
             roles=frozenset(self._roles(certificate, chain)),
             trusted=_der(chain[-1]) in self._trusted,
             begins=max(each.not_valid_before_utc for each in chain),
@@ -214,6 +215,14 @@ class _Msp:
 
     def _name(self, certificate: x509.Certificate) -> str:
         return f"the certificate {certificate.serial_number:x} of {self._organization.msp_id}"
+
+
+def _der_of(serialized: bytes) -> bytes | None:
+    """Return the certificate in a serialized identity, DER; None when it can't be read."""
+    try:
+        return _der(x509.load_pem_x509_certificate(parse_identity(serialized, "a principal")[1]))
+    except (MalformedBlockError, *_TROUBLES):
+        return None
 
 
 def _has_issued(issuer: x509.Certificate, issued: x509.Certificate) -> bool:

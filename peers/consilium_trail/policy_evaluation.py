@@ -18,7 +18,7 @@ def is_satisfied(policy: Policy, group: str, configuration: ChannelConfiguration
         configuration: the channel's.
         signers: whose signatures are good; one that is named twice counts once.
     """
-    distinct = list({each.raw: each for each in signers}.values())
+    distinct = list({(each.msp_id, each.certificate): each for each in signers}.values())
     if isinstance(policy, ImplicitMeta):
         return _implicit(policy, group, configuration, distinct)
     return _rule(policy, distinct, [False] * len(distinct))

@@ -92,8 +92,8 @@ class _Run:
         """Run all steps."""
         self._prepare(trail)
         self._check_digests(trail)  # step 1
+        self.place = Place(0)
         for block in trail.blocks():
-            self.place = Place(block.number)
             self._chain.check(block)  # step 2
             if block.number == 0:
                 self._begin(block)
@@ -101,11 +101,13 @@ class _Run:
                 self._check_block(block)  # steps 3 to 9
             self.counts.blocks += 1
             progress(self.counts.blocks, trail.manifest.blocks)
+            self.place = Place(self.counts.blocks)
         self.place = Place()
         check_derived(trail, self.derived)  # step 10
-        self.exporter = check_envelopes(trail, self._membership, self._passed).msp_id
+        facts = self.derived.collector.facts()
+        self.exporter = check_envelopes(trail, facts, self._membership, self._passed).msp_id
         if artifacts is not None:
-            epochs = {each.round: each.epoch for each in self.derived.collector.facts().rounds}
+            epochs = {each.round: each.epoch for each in facts.rounds}
             self.checked_artifacts = self._artifacts.check(artifacts, epochs)  # step 11
 
     def _prepare(self, trail: TrailReader) -> None:
@@ -159,7 +161,7 @@ class _Run:
             if settled.code == VALID:
                 following = self._accept(block, position, settled) or following
         check_last_configuration(block, block.number if following else self._configured_in)
-        self._used_ids.add(block, transactions)
+        self._used_ids.add(block)
         self.derived.add(block, transactions)
         if following:
             self._use(following, block.number)
@@ -189,6 +191,8 @@ class _Run:
         assert transaction is not None, "what can't be decoded isn't valid"
         call, creator = transaction.invocation, transaction.envelope.creator
         if call is None or creator is None:
+            if len(block.envelopes) != 1:
+                raise UnsoundError(Step.POLICIES, place, "a configuration shares its block with other transactions")
             following = decode_configuration(transaction.envelope.data)
             check_update(place, self._channel, self._configuration, following, self._membership, self._passed)  # step 6
             return following

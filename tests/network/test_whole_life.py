@@ -20,6 +20,7 @@ from consilium_network.errors import CertificateError, NetworkStateError, PortIn
 from consilium_network.network import Network
 from consilium_network.nodes import NodeSpecification, load_specifications
 from consilium_network.operations import read_metrics
+from consilium_network.organizations import users_of
 from consilium_network.topology import Listener, Topology, packaged_topology
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
@@ -102,7 +103,7 @@ async def test_no_configuration_names_another_organisations_folder(small: Networ
 async def test_every_path_of_a_profile_stays_in_the_organisations_folder(small: Network) -> None:
     for organization in small.topology.organizations:
         own = small.folder.organization(organization.name).root
-        for user in ("admin", "client"):
+        for user in users_of(organization):
             profile = Profile.load(small.profile(organization.name, user))
             paths = [profile.identity.certificate, profile.identity.private_key, profile.tls.private_key]
             paths += [each.tls_roots for each in (*profile.gateways, *profile.aggregators, *profile.organizations)]

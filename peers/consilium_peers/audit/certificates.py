@@ -19,6 +19,7 @@ from consilium_peers.audit.history import Configured, History, common_name
 from consilium_proto.access_roles import ATTRIBUTES_OID, ROLE_ATTRIBUTE
 from consilium_trail.blocks.configuration import ChannelConfiguration
 
+_Serial = tuple[str, int]
 VALID, EXPIRED, NOT_YET_VALID, REVOKED = "valid", "expired", "not yet valid", "revoked"
 
 
@@ -29,7 +30,9 @@ class CertificateState:
     Attributes:
         acts: what it did on the ledger (sent, endorsed, orders), or what it vouches for (root, TLS root).
         role: the certificate's attribute `consilium.role`; "" without one.
-        first_block, last_block: of what it did; of the configurations that hold it, for what vouches.
+        revoked: when, as the revocation list says; "" when it wasn't.
+        first_block, last_block: of what it did; of the configurations that hold it, for what vouches; -1 for one that
+            a revocation list alone names, of which the ledger knows no more than its serial number.
         configured: the block of the configuration that decided about revocation.
     """
 
@@ -39,6 +42,7 @@ class CertificateState:
     role: str
     acts: tuple[str, ...]
     state: str
+    revoked: str
     not_before: str
     not_after: str
     serial: str
@@ -62,9 +66,15 @@ def certificates_at(history: History, moment: datetime) -> tuple[CertificateStat
         BrokenLedgerError: a certificate or revocation list can't be read.
     """
     configured = _in_force(history, moment)
-    revoked = set(_revoked(configured.configuration, moment))
+    revoked = dict(_revoked(configured.configuration, moment))
     states = [
         _state(certificate, found, moment, revoked, configured.block) for certificate, found in _all(history).items()
+    ]
+    known = {(state.organization, state.serial) for state in states}
+    states += [
+        _unknown(organization, serial, date, configured.block)
+        for (organization, serial), date in revoked.items()
+        if (organization, f"{serial:x}") not in known
     ]
     return tuple(sorted(states, key=lambda state: (state.organization, state.name, state.not_before, state.serial)))
 
@@ -78,8 +88,8 @@ def _in_force(history: History, moment: datetime) -> Configured:
     return earlier[-1] if earlier else history.configurations[0]
 
 
-def _revoked(configuration: ChannelConfiguration, moment: datetime) -> Iterator[tuple[str, int]]:
-    """Yield organisation and serial number of what the revocation lists name by then."""
+def _revoked(configuration: ChannelConfiguration, moment: datetime) -> Iterator[tuple[_Serial, datetime]]:
+    """Yield organisation and serial number, and the date, of what the revocation lists name by then."""
     for organization in configuration.organizations.values():
         for raw in organization.revocation_lists:
             try:
@@ -88,7 +98,7 @@ def _revoked(configuration: ChannelConfiguration, moment: datetime) -> Iterator[
                 raise BrokenLedgerError(f"a revocation list of {organization.msp_id} can't be read: {error}") from None
             for each in listed:
                 if each.revocation_date_utc <= moment:
-                    yield organization.msp_id, each.serial_number
+                    yield (organization.msp_id, each.serial_number), each.revocation_date_utc
 
 
 def _all(history: History) -> dict[bytes, _Found]:
@@ -120,20 +130,22 @@ def _configured(configuration: ChannelConfiguration) -> Iterator[tuple[str, str,
 
 
 def _state(
-    raw: bytes, found: _Found, moment: datetime, revoked: set[tuple[str, int]], configured: int
+    raw: bytes, found: _Found, moment: datetime, revoked: dict[_Serial, datetime], configured: int
 ) -> CertificateState:
     try:
         certificate = x509.load_pem_x509_certificate(raw)
     except ValueError as error:
         raise BrokenLedgerError(f"a certificate of {found.organization} can't be read: {error}") from None
+    date = revoked.get((found.organization, certificate.serial_number))
     units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     return CertificateState(
         organization=found.organization,
         name=common_name(raw),
         unit=" ".join(str(unit.value) for unit in units),
-        role=_role(certificate),
+        role=role_of(certificate),
         acts=tuple(sorted(found.acts)),
-        state=_validity(certificate, moment, (found.organization, certificate.serial_number) in revoked),
+        state=REVOKED if date is not None else _validity(certificate, moment),
+        revoked="" if date is None else _shown(date),
         not_before=_shown(certificate.not_valid_before_utc),
         not_after=_shown(certificate.not_valid_after_utc),
         serial=f"{certificate.serial_number:x}",
@@ -143,15 +155,32 @@ def _state(
     )
 
 
-def _validity(certificate: x509.Certificate, moment: datetime, revoked: bool) -> str:
-    if revoked:
-        return REVOKED
+def _unknown(organization: str, serial: int, date: datetime, configured: int) -> CertificateState:
+    return CertificateState(
+        organization=organization,
+        name="",
+        unit="",
+        role="",
+        acts=(),
+        state=REVOKED,
+        revoked=_shown(date),
+        not_before="",
+        not_after="",
+        serial=f"{serial:x}",
+        first_block=-1,
+        last_block=-1,
+        configured=configured,
+    )
+
+
+def _validity(certificate: x509.Certificate, moment: datetime) -> str:
     if moment > certificate.not_valid_after_utc:
         return EXPIRED
     return NOT_YET_VALID if moment < certificate.not_valid_before_utc else VALID
 
 
-def _role(certificate: x509.Certificate) -> str:
+def role_of(certificate: x509.Certificate) -> str:
+    """Return a certificate's attribute `consilium.role`; "" when it has none."""
     try:
         extension = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(ATTRIBUTES_OID)).value
         content = extension.value if isinstance(extension, x509.UnrecognizedExtension) else b"{}"

@@ -132,21 +132,31 @@ class History:
     _of_study: dict[str, list[Entry]] = field(default_factory=dict)
     _hash: bytes = b""
 
-    def add(self, raw: bytes) -> Block:
-        """Take in the next block.
+    def add(self, raw: bytes) -> None:
+        """Take in the next block, serialized.
 
         Raises:
             BrokenLedgerError: it isn't the next one, or says something that can't be read.
         """
         try:
             block = decode_block(raw)
-            self._check_follows(block)
+        except TrailError as error:
+            raise BrokenLedgerError(f"block {self.height}: {error}") from None
+        self.add_block(block)
+
+    def add_block(self, block: Block) -> None:
+        """Take in the next block.
+
+        Raises:
+            BrokenLedgerError: as `add`.
+        """
+        self._check_follows(block)
+        try:
             for position, envelope in enumerate(block.envelopes):
                 self._take(block, position, envelope)
         except TrailError as error:
-            raise BrokenLedgerError(f"block {self.height}: {error}") from None
+            raise BrokenLedgerError(f"block {block.number}: {error}") from None
         self.height, self._hash = block.number + 1, block.header.hash()
-        return block
 
     def note(self, entry: Entry) -> None:
         """Take in a transaction; `add` does so for each of a block."""

@@ -1,9 +1,10 @@
 """What each round cost the ledger, and how long its transactions took, as far as the ledger tells.
 
 The ledger doesn't hold when a transaction was committed: blocks have no time. It holds when each was proposed, by its
-client's claim, and which later transaction read what it had written. A transaction was committed before the first
-transaction that read its write was proposed, so the time between both is an upper bound of its commit latency, as true
-as the two clients' clocks. A transaction whose write nobody read has none.
+client's claim, and which later transaction read what it had written. So it tells after how long a transaction was seen
+by another one: from its own proposal to the proposal of the first that read its write. That is its commit latency and
+whatever passed until somebody looked; it may fall short by the moments that the reader's own endorsement took, and it
+is as true as two clients' clocks. A transaction whose write nobody read has none.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class RoundCost:
         blocks: in how many blocks they are.
         opened, newest: proposal times of the first and the last of them, by their clients' claims.
         seconds: between both.
-        bounded: how many have an upper bound of their commit latency; the median and the largest in milliseconds,
-            -1 when there is none.
+        seen: how many were seen by a later transaction; after how many milliseconds, the median and the largest, -1
+            when none was.
     """
 
     round: int
@@ -41,9 +42,9 @@ class RoundCost:
     opened: str
     newest: str
     seconds: float
-    bounded: int
-    latency_bound_ms_median: float
-    latency_bound_ms_max: float
+    seen: int
+    seen_after_ms_median: float
+    seen_after_ms_max: float
 
 
 def round_costs(history: History, study: str) -> tuple[RoundCost, ...]:
@@ -57,27 +58,27 @@ def round_costs(history: History, study: str) -> tuple[RoundCost, ...]:
     for entry in history.entries:
         if entry.study == study and entry.round:
             by_round.setdefault(entry.round, []).append(entry)
-    bounds = latency_bounds(history, study)
+    seen = seen_after(history, study)
     states = last_states(history, study)
-    return tuple(_cost(number, states[number].phase.value, by_round[number], bounds) for number in sorted(states))
+    return tuple(_cost(number, states[number].phase.value, by_round[number], seen) for number in sorted(states))
 
 
-def latency_bounds(history: History, study: str) -> dict[str, int]:
-    """Return upper bounds of commit latencies, milliseconds by transaction id, where the ledger gives one."""
+def seen_after(history: History, study: str) -> dict[str, int]:
+    """Return after how many milliseconds transactions were seen by a later one, by id; none for those that weren't."""
     written = {Version(entry.block, entry.position): entry for entry in history.of_study(study)}
-    bounds: dict[str, int] = {}
+    found: dict[str, int] = {}
     for reader in history.entries:
         for version in reader.read_versions:
             writer = written.get(version)
             if writer is not None and reader.proposed >= writer.proposed:
-                bound = reader.proposed - writer.proposed
-                bounds[writer.tx_id] = min(bound, bounds.get(writer.tx_id, bound))
-    return bounds
+                after = reader.proposed - writer.proposed
+                found[writer.tx_id] = min(after, found.get(writer.tx_id, after))
+    return found
 
 
-def _cost(number: int, phase: str, entries: list[Entry], bounds: dict[str, int]) -> RoundCost:
+def _cost(number: int, phase: str, entries: list[Entry], seen: dict[str, int]) -> RoundCost:
     proposed = [entry.proposed for entry in entries]
-    latencies = [bounds[entry.tx_id] for entry in entries if entry.valid and entry.tx_id in bounds]
+    latencies = [seen[entry.tx_id] for entry in entries if entry.valid and entry.tx_id in seen]
     return RoundCost(
         round=number,
         phase=phase,
@@ -88,7 +89,7 @@ def _cost(number: int, phase: str, entries: list[Entry], bounds: dict[str, int])
         opened=shown_moment(min(proposed)),
         newest=shown_moment(max(proposed)),
         seconds=(max(proposed) - min(proposed)) / 1000,
-        bounded=len(latencies),
-        latency_bound_ms_median=statistics.median(latencies) if latencies else -1,
-        latency_bound_ms_max=max(latencies, default=-1),
+        seen=len(latencies),
+        seen_after_ms_median=statistics.median(latencies) if latencies else -1,
+        seen_after_ms_max=max(latencies, default=-1),
     )

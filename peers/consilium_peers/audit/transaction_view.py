@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from consilium_peers.audit.configuration_changes import changed_elements
 from consilium_peers.audit.history import VALID, common_name, validation_code
 from consilium_peers.audit.ledger_keys import shown_key
 from consilium_peers.audit.moments import shown_moment
@@ -143,6 +144,7 @@ def _configuration(found: ChannelConfiguration) -> dict[str, Any]:
         "consensus": found.consensus,
         "policies": sorted(found.policies),
         "revocation_lists": {name: len(each.revocation_lists) for name, each in sorted(found.organizations.items())},
+        "changed": [] if found.update is None else changed_elements(found.update),
         "signed_by": [] if found.update is None else sorted({each.signer.msp_id for each in found.update.signatures}),
     }
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from consilium_peers.audit.exporter import Exporter
 from consilium_trail.verification.results import RoundProof, Verdict, Verification
 
 
-def as_document(found: Verification) -> dict[str, Any]:
-    """Return the answer as plain values."""
+def as_document(found: Verification, exporter: Exporter | None, reports: str) -> dict[str, Any]:
+    """Return the answer as plain values.
+
+    Args:
+        found: the verifier's answer.
+        exporter: who signed; None unless the trail is sound.
+        reports: what became of the comparison of the reports; "" when they weren't looked at.
+    """
     finding, counts = found.finding, found.counts
     return {
         "verdict": found.verdict.value,
@@ -28,6 +35,9 @@ def as_document(found: Verification) -> dict[str, Any]:
         "genesis": found.genesis,
         "genesis_trusted": found.genesis_trusted,
         "exporter": found.exporter,
+        "exporter_name": None if exporter is None else exporter.name,
+        "exporter_role": None if exporter is None else exporter.role or None,
+        "remark": None if exporter is None else exporter.remark or None,
         "verified": {
             "blocks": counts.blocks,
             "transactions": counts.transactions,
@@ -35,6 +45,7 @@ def as_document(found: Verification) -> dict[str, Any]:
             "orderer_signatures": counts.orderer_signatures,
             "not_replayed": counts.not_replayed,
         },
+        "reports": reports or None,
         "rounds": [_round(each) for each in found.rounds],
         "artifacts": None
         if found.artifacts is None
@@ -59,9 +70,13 @@ def _round(proof: RoundProof) -> dict[str, Any]:
     }
 
 
-def as_text(found: Verification) -> str:
-    """Return the answer in lines for people; whatever a trail holds, nothing in it moves a cursor."""
-    lines = _sound(found) if found.verdict is Verdict.SOUND else [f"{found.verdict.value}: {found.finding}"]
+def as_text(found: Verification, exporter: Exporter | None, reports: str) -> str:
+    """Return the answer in lines for people; whatever a trail holds, nothing in it moves a cursor. As `as_document`."""
+    lines = [f"{found.verdict.value}: {found.finding}"]
+    if found.verdict is Verdict.SOUND and exporter is not None:
+        lines = _sound(found, exporter)
+    if reports:
+        lines.append(f"reports for people: {reports}")
     counts = found.counts
     lines.append(
         f"verified: {counts.blocks} blocks, {counts.transactions} transactions, {counts.endorsements} endorsements, "
@@ -72,8 +87,12 @@ def as_text(found: Verification) -> str:
     )
 
 
-def _sound(found: Verification) -> list[str]:
-    lines = [f"sound: study {found.study} on channel {found.channel}, exported by {found.exporter}"]
+def _sound(found: Verification, exporter: Exporter) -> list[str]:
+    lines = [f"sound: study {found.study} on channel {found.channel}"]
+    role = f", {exporter.role}" if exporter.role else ""
+    lines.append(f"exported by {found.exporter} ({exporter.name}{role})")
+    if exporter.remark:
+        lines.append(f"remark: {exporter.remark}")
     trust = (
         "as the roots name it" if found.genesis_trusted else "the roots don't name it: compare it with the consortium's"
     )

@@ -71,7 +71,7 @@ def register(commands: Any) -> None:
     )
     certificates.add_argument("--at", type=_moment, help="the moment (ISO 8601, UTC unless it says otherwise; now)")
 
-    summary = "show what each round cost the ledger: transactions, bytes, bounds of commit latency"
+    summary = "show what each round cost the ledger: transactions, bytes, how soon they were seen"
     costs = _question(commands, "costs", summary, "costs heart", RoundCost, _costs)
     costs.add_argument("study", type=study_name, help="the study's identifier")
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from consilium_peers.audit.export import export_trail
+from consilium_peers.audit.exporter import exporter_of
 from consilium_peers.audit.verdict import as_document, as_text
 from consilium_peers.commands.arguments import round_number, study_name
 from consilium_peers.commands.connecting import add_command, network_of, say_progress
 from consilium_trail.archive.manifest import Manifest
 from consilium_trail.errors import TrailError
 from consilium_trail.roots import TrustedRoots
-from consilium_trail.verification.results import Verdict, exit_code
+from consilium_trail.verification.findings import Place, Step
+from consilium_trail.verification.results import Finding, Verdict, Verification, exit_code
 
 _RAW = argparse.RawDescriptionHelpFormatter
 _VERIFY = """Verify a trail without the network: who endorsed and attested each round, under which policy.
@@ -51,6 +53,11 @@ def register(commands: Any) -> None:
         "--roots", type=Path, required=True, help="the consortium's roots (PEM), from the consortium itself"
     )
     verify.add_argument("--artifacts", type=Path, help="a folder of ciphertexts to compare with the ledger's roots")
+    verify.add_argument(
+        "--without-reports",
+        action="store_true",
+        help="don't make the reports anew (takes memory and time for each round)",
+    )
     verify.add_argument("--json", action="store_true", help="print JSON")
     verify.set_defaults(run=_verify)
 
@@ -62,11 +69,13 @@ def _export(arguments: argparse.Namespace) -> int:
             return await export_trail(network, arguments.out, arguments.study, rounds, say_progress)
 
     made = asyncio.run(export())
-    document = {"study": made.study, "rounds": list(made.rounds), "blocks": made.blocks, "trail": str(arguments.out)}
+    rounds = list(made.rounds) or "all"
+    document = {"study": made.study, "rounds": rounds, "blocks": made.blocks, "trail": str(arguments.out)}
     if arguments.json:
         print(json.dumps(document, indent=2))
     else:
-        print(f"{arguments.out} proves {len(made.rounds)} rounds of {made.study} with blocks 0 to {made.blocks - 1}")
+        what = f"rounds {', '.join(map(str, made.rounds))} of study" if made.rounds else "study"
+        print(f"{arguments.out} proves {what} {made.study} with blocks 0 to {made.blocks - 1}")
     return 0
 
 
@@ -77,7 +86,14 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         roots = TrustedRoots.load(arguments.roots)
         found = verify_trail(arguments.trail, roots, _Progress(), arguments.artifacts)
-        print(json.dumps(as_document(found), indent=2) if arguments.json else as_text(found), flush=True)
+        reports, exporter = "", None
+        if found.verdict is Verdict.SOUND:
+            exporter = exporter_of(arguments.trail)
+            if not arguments.without_reports:
+                found, reports = _with_reports(found, arguments.trail)
+        document = as_document(found, exporter, reports)
+        print(json.dumps(document, indent=2) if arguments.json else as_text(found, exporter, reports))
+        sys.stdout.flush()
         return exit_code(found.verdict)
     except ModuleNotFoundError as error:
         print(
@@ -89,6 +105,19 @@ def _verify(arguments: argparse.Namespace) -> int:
     except Exception as error:
         print(f"error: unexpected {type(error).__name__}: {error}", file=sys.stderr)
     return exit_code(Verdict.UNREADABLE)
+
+
+def _with_reports(found: Verification, trail: Path) -> tuple[Verification, str]:
+    """Return the answer once the reports for people were compared too, and what became of that."""
+    try:
+        from consilium_peers.audit.report.checking import check_reports
+    except ModuleNotFoundError as error:
+        return found, f"not compared: that needs {error.name}; pip install 'consilium[audit]'"
+    checked = check_reports(trail)
+    if not checked.wrong:
+        return found, checked.said
+    finding = Finding(Step.STATEMENTS, Place(file=checked.wrong), "the report doesn't say what the blocks say")
+    return Verification(Verdict.UNSOUND, finding, found.counts), ""
 
 
 class _Progress:

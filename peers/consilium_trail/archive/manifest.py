@@ -31,8 +31,9 @@ class FileDigest(Record, frozen=True, kw_only=True):
 class Manifest(Record, frozen=True, kw_only=True):
     """What a trail holds; `manifest.json`.
 
-    `rounds` are those that the trail is to prove, in order; `blocks` counts all blocks from the channel's first one to
-    the last that is needed. `files` has every file outside `signatures/`, sorted by name, but not the manifest itself.
+    `rounds` are those that the trail is to prove, in order; none stands for the whole study. `blocks` counts all blocks
+    from the channel's first one to the last that is needed. `files` has every file outside `signatures/`, sorted by
+    name, but not the manifest itself.
     """
 
     format: Annotated[int, Meta(ge=1, le=2**16)]

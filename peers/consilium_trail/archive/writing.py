@@ -110,13 +110,13 @@ def write_trail(
             format=names.FORMAT_VERSION,
             channel=channel,
             study=study,
-            rounds=tuple(each.round for each in facts.rounds),
+            rounds=tuple(sorted(set(rounds))),
             blocks=facts.blocks,
-            files=_digests(files),
+            files=file_digests(files),
         )
         files[names.MANIFEST] = encode(made)
-        signatures = {**spool.signature_files(), **_signed(made, files, exporter)}
-        signatures[names.SIGNATURES_MANIFEST] = encode(SignaturesManifest(files=_digests(signatures)))
+        signatures = {**spool.signature_files(), **_signed(made, facts, files, exporter)}
+        signatures[names.SIGNATURES_MANIFEST] = encode(SignaturesManifest(files=file_digests(signatures)))
         whole = Path(folder) / "trail.zip"
         write_zip(whole, {**files, **signatures})
         whole.replace(target)
@@ -129,11 +129,13 @@ def _check_rounds(facts: StudyFacts, rounds: Sequence[int]) -> None:
         raise ExportError(f"study {facts.study} has no round {absent[0]} in these blocks")
 
 
-def _signed(made: Manifest, files: Mapping[str, bytes | Path], exporter: Exporter) -> dict[str, bytes | Path]:
+def _signed(
+    made: Manifest, facts: StudyFacts, files: Mapping[str, bytes | Path], exporter: Exporter
+) -> dict[str, bytes | Path]:
     certificate = exporter.certificate_pem
     identity = names.ExporterIdentity(msp_id=exporter.msp_id, certificate=certificate.decode("ascii"))
     found: dict[str, bytes | Path] = {names.EXPORTER: encode(identity)}
-    statements = {envelope_file(number): files[statement_file(number)] for number in made.rounds}
+    statements = {envelope_file(each.round): files[statement_file(each.round)] for each in facts.rounds}
     statements[names.TRAIL_ENVELOPE] = trail_statement(made.channel, made.study, encode(made))
     for name, statement in statements.items():
         assert isinstance(statement, bytes)
@@ -141,7 +143,8 @@ def _signed(made: Manifest, files: Mapping[str, bytes | Path], exporter: Exporte
     return found
 
 
-def _digests(files: Mapping[str, bytes | Path]) -> tuple[FileDigest, ...]:
+def file_digests(files: Mapping[str, bytes | Path]) -> tuple[FileDigest, ...]:
+    """Return the digests of files, sorted by name."""
     return tuple(_digest(name, files[name]) for name in sorted(files))
 
 

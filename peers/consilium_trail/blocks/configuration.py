@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
@@ -182,9 +182,9 @@ def _organizations(tree: Any) -> dict[str, Organization]:
         for name in sorted(members):
             organization = _organization(name, members[name])
             known = found.setdefault(organization.msp_id, organization)
-            if (known.roots, known.intermediates) != (organization.roots, organization.intermediates):
-                raise MalformedConfigurationError(f"{organization.msp_id} has different roots in two places")
-            found[organization.msp_id] = organization if kind == "Application" else known
+            if replace(known, name=name) != organization:
+                raise MalformedConfigurationError(f"{organization.msp_id} is another organisation in another place")
+            found[organization.msp_id] = organization
     return found
 
 

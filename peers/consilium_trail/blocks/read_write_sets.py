@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
 from consilium_trail.blocks.wire import parse
 from consilium_trail.errors import MalformedTransactionError
+
+_HASH_OF_NOTHING = hashlib.sha256().digest()
 
 
 class Version(NamedTuple):
@@ -28,7 +31,7 @@ class Read(NamedTuple):
 
 
 class Write(NamedTuple):
-    """A key and its new value; None deletes it."""
+    """A key and its new value; None deletes it, as an empty value does (Fabric's FAB-18386)."""
 
     key: str
     value: bytes | None
@@ -116,7 +119,7 @@ def _namespace(message: Any) -> NamespaceSet:
         namespace=name,
         reads=tuple(Read(str(each.key), _version(each)) for each in public.reads),
         ranges=tuple(_range(each) for each in public.range_queries_info),
-        writes=tuple(Write(str(each.key), None if each.is_delete else bytes(each.value)) for each in public.writes),
+        writes=tuple(_write(each) for each in public.writes),
         metadata_writes=tuple(MetadataWrite(str(each.key), _entries(each)) for each in public.metadata_writes),
         collections=collections,
     )
@@ -128,14 +131,21 @@ def _collection(namespace: str, message: Any) -> CollectionSet:
     return CollectionSet(
         name=name,
         reads=tuple(Read(bytes(each.key_hash).hex(), _version(each)) for each in hashed.hashed_reads),
-        writes=tuple(
-            HashedWrite(bytes(each.key_hash), None if each.is_delete or each.is_purge else bytes(each.value_hash))
-            for each in hashed.hashed_writes
-        ),
+        writes=tuple(HashedWrite(bytes(each.key_hash), _hash_or_none(each)) for each in hashed.hashed_writes),
         metadata_writes=tuple(
             MetadataWrite(bytes(each.key_hash).hex(), _entries(each)) for each in hashed.metadata_writes
         ),
     )
+
+
+def _write(message: Any) -> Write:
+    return Write(str(message.key), None if message.is_delete else bytes(message.value) or None)
+
+
+def _hash_or_none(message: Any) -> bytes | None:
+    """Return a private value's hash; None for a deletion, which an empty value is too (Fabric's FAB-18386)."""
+    found = bytes(message.value_hash)
+    return None if message.is_delete or found in (b"", _HASH_OF_NOTHING) else found
 
 
 def _range(message: Any) -> RangeRead:

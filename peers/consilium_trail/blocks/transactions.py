@@ -154,7 +154,7 @@ def decode_envelope(raw: bytes) -> Envelope:
         raise MalformedTransactionError(bad, f"transaction type {channel_header.type}, epoch {channel_header.epoch}")
     creator = None
     if signature_header.creator:
-        creator = _signer(bytes(signature_header.creator), "BAD_CREATOR_SIGNATURE")
+        creator = _creator(bytes(signature_header.creator))
     if not signature_header.nonce or (creator is None and kind == ENDORSER_TRANSACTION):
         raise MalformedTransactionError(bad, "no nonce or no creator")
     stamp = channel_header.timestamp
@@ -178,6 +178,21 @@ def transaction_id(nonce: bytes, creator: bytes) -> str:
     return hashlib.sha256(nonce + creator).hexdigest()
 
 
+def indexed_id(raw: bytes) -> str:
+    """Return the id under which peers remember a transaction, valid or not; empty for one that they can't.
+
+    As protoutil.GetOrComputeTxIDFromEnvelope: what the channel header says, else the id of nonce and creator.
+    """
+    try:
+        envelope = parse(common_pb2.Envelope, raw, "the transaction")
+        header = parse(common_pb2.Payload, envelope.payload, "the payload").header
+        said = str(parse(common_pb2.ChannelHeader, header.channel_header, "the channel header").tx_id)
+        signed = parse(common_pb2.SignatureHeader, header.signature_header, "the signature header")
+    except MalformedBlockError:
+        return ""
+    return said or transaction_id(bytes(signed.nonce), bytes(signed.creator))
+
+
 def decode_invocation(envelope: Envelope) -> Invocation:
     """Decode the inside of an ENDORSER_TRANSACTION, and check that its parts belong together.
 
@@ -198,11 +213,11 @@ def decode_invocation(envelope: Envelope) -> Invocation:
             "ILLEGAL_WRITESET" if "twice" in str(error) else "BAD_RWSET", str(error)
         ) from None
     chaincode = _chaincode_name(envelope, action)
-    words = _arguments(payload, chaincode)
+    words = _arguments(payload)
     return Invocation(
         chaincode=chaincode,
         version=str(action.chaincode_id.version),
-        function=words[0].decode(errors="replace"),
+        function=words[0].decode(errors="replace") if words else "",
         arguments=words[1:],
         proposer=bytes(header.creator),
         proposal_response=bytes(payload.action.proposal_response_payload),
@@ -241,20 +256,24 @@ def _chaincode_name(envelope: Envelope, action: Any) -> str:
     return str(named)
 
 
-def _arguments(payload: Any, chaincode: str) -> tuple[bytes, ...]:
-    """Return function and arguments. Peers don't look at them again; endorsers did, so other ones are nobody's."""
+def _arguments(payload: Any) -> tuple[bytes, ...]:
+    """Return function and arguments, as the endorsers had them: the proposal's hash is in what they signed."""
     bad = "INVALID_OTHER_REASON"
     proposal = _parse(proposal_pb2.ChaincodeProposalPayload, payload.chaincode_proposal_payload, bad)
     invoked = _parse(chaincode_pb2.ChaincodeInvocationSpec, proposal.input, bad).chaincode_spec
-    words = tuple(bytes(word) for word in invoked.input.args)
-    if not words or invoked.chaincode_id.name != chaincode:
-        raise MalformedTransactionError(bad, "the proposal names no function, or another chaincode")
-    return words
+    return tuple(bytes(word) for word in invoked.input.args)
 
 
 def _endorsements(messages: Any) -> tuple[Endorsement, ...]:
-    bad = "ENDORSEMENT_POLICY_FAILURE"
-    return tuple(Endorsement(_signer(bytes(each.endorser), bad), bytes(each.signature)) for each in messages)
+    return tuple(Endorsement(_endorser(bytes(each.endorser)), bytes(each.signature)) for each in messages)
+
+
+def _endorser(raw: bytes) -> Signer:
+    """Return an endorser; one that can't be read is nobody's: any client may add such a one, and peers pass over it."""
+    try:
+        return Signer(raw, *parse_identity(raw, "an endorser"))
+    except MalformedBlockError:
+        return Signer(raw, "", b"")
 
 
 def _event(action: Any, chaincode: str) -> ChaincodeEvent | None:
@@ -266,11 +285,11 @@ def _event(action: Any, chaincode: str) -> ChaincodeEvent | None:
     return ChaincodeEvent(str(event.event_name), bytes(event.payload))
 
 
-def _signer(raw: bytes, code: str) -> Signer:
+def _creator(raw: bytes) -> Signer:
     try:
-        return Signer(raw, *parse_identity(raw, "a signer"))
+        return Signer(raw, *parse_identity(raw, "the creator"))
     except MalformedBlockError as error:
-        raise MalformedTransactionError(code, str(error)) from None
+        raise MalformedTransactionError("BAD_CREATOR_SIGNATURE", str(error)) from None
 
 
 def _parse(kind: Any, data: bytes, code: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
+from consilium_trail.blocks.unknown_groups import without_groups
 from consilium_trail.errors import MalformedBlockError
 
 
@@ -19,7 +20,11 @@ def parse(kind: Any, data: bytes, what: str) -> Any:
     try:
         return kind.FromString(data)
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise MalformedBlockError(f"{what} isn't a {kind.DESCRIPTOR.full_name}: {error}") from None
+        problem = str(error)
+    try:
+        return kind.FromString(without_groups(kind.DESCRIPTOR, data))
+    except (DecodeError, ValueError, RuntimeError):
+        raise MalformedBlockError(f"{what} isn't a {kind.DESCRIPTOR.full_name}: {problem}") from None
 
 
 def parse_identity(data: bytes, what: str) -> tuple[str, bytes]:

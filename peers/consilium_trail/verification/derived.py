@@ -7,10 +7,11 @@ from datetime import datetime
 
 from consilium_proto.canonical import encode
 from consilium_trail.archive.derived_files import FACTS, DerivedFiles
-from consilium_trail.archive.manifest import EXPORTER, TRAIL_ENVELOPE
+from consilium_trail.archive.manifest import EXPORTER, MANIFEST, TRAIL_ENVELOPE
 from consilium_trail.archive.reading import TrailReader
 from consilium_trail.blocks.transactions import Signer
 from consilium_trail.blocks.wire import identity_bytes
+from consilium_trail.facts import StudyFacts
 from consilium_trail.membership import Identity, Membership, NotAMemberError
 from consilium_trail.statements import envelope_file, open_envelope, signed_bytes, statement_file, trail_statement
 from consilium_trail.verification.findings import Place, Step, UnsoundError
@@ -40,19 +41,20 @@ def check_derived(trail: TrailReader, derived: DerivedFiles) -> None:
             _check_report(trail, name, hashlib.sha256(expected[FACTS]).hexdigest())
         elif not name.startswith(_BLOCKS):
             raise UnsoundError(Step.STATEMENTS, Place(file=name), "nothing in the blocks leads to it")
-    rounds = tuple(each.round for each in derived.collector.facts().rounds)
-    if trail.manifest.rounds != rounds:
-        raise UnsoundError(Step.STATEMENTS, Place(file="manifest.json"), "it names other rounds than the blocks have")
+    found = {each.round for each in derived.collector.facts().rounds}
+    for number in trail.manifest.rounds:
+        if number not in found:
+            raise UnsoundError(Step.STATEMENTS, Place(file=MANIFEST), f"the blocks have no round {number}")
     if derived.collector.last_needed != trail.manifest.blocks - 1:
         raise UnsoundError(
             Step.STATEMENTS,
-            Place(file="manifest.json"),
+            Place(file=MANIFEST),
             f"the last block about the study is {derived.collector.last_needed}, and the trail has "
             f"{trail.manifest.blocks} blocks",
         )
 
 
-def check_envelopes(trail: TrailReader, membership: Membership, passed: datetime) -> Identity:
+def check_envelopes(trail: TrailReader, facts: StudyFacts, membership: Membership, passed: datetime) -> Identity:
     """Check the exporter's signatures of every statement and of the manifest; return who exported.
 
     Raises:
@@ -62,7 +64,8 @@ def check_envelopes(trail: TrailReader, membership: Membership, passed: datetime
     exporter = _exporter(trail, membership, passed)
     key = hashlib.sha256(trail.exporter.certificate.encode()).hexdigest()
     manifest = trail.manifest
-    due = {envelope_file(number): trail.read(statement_file(number)) for number in manifest.rounds}
+    rounds = [each.round for each in facts.rounds]
+    due = {envelope_file(number): trail.read(statement_file(number)) for number in rounds}
     due[TRAIL_ENVELOPE] = trail_statement(manifest.channel, manifest.study, encode(manifest))
     for name, statement in due.items():
         place = Place(file=name)

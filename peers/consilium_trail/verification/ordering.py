@@ -12,7 +12,7 @@ from consilium_trail.blocks.block import Block
 from consilium_trail.blocks.configuration import ChannelConfiguration, Consenter
 from consilium_trail.blocks.orderer_signatures import OrdererSignature
 from consilium_trail.blocks.transactions import Signer
-from consilium_trail.membership import Membership, NotAMemberError
+from consilium_trail.membership import Identity, Membership, NotAMemberError
 from consilium_trail.verification.findings import Place, Step, UnsoundError
 from consilium_trail.verification.moments import outside_period
 
@@ -37,16 +37,15 @@ def check_quorum(block: Block, configuration: ChannelConfiguration, membership: 
     Raises:
         UnsoundError: fewer than a quorum. The reason says what was wrong with the others.
     """
-    signed: set[int] = set()
+    signed: set[bytes] = set()
     problems: list[str] = []
     header = block.header.encoded()
     for signature in block.signatures.signatures:
         message = block.signatures.value + signature.signed_header + header
-        problem = _problem(signature, message, configuration, membership, moment)
-        if problem:
-            problems.append(problem)
-        elif signature.consenter is not None:
-            signed.add(signature.consenter)
+        try:
+            signed.add(_signer(signature, message, configuration, membership, moment).certificate)
+        except NotAMemberError as problem:
+            problems.append(str(problem))
     if len(signed) < configuration.quorum:
         wrong = f": {'; '.join(problems)}" if problems else ""
         raise UnsoundError(
@@ -73,28 +72,25 @@ def check_last_configuration(block: Block, number: int) -> None:
         )
 
 
-def _problem(
+def _signer(
     signature: OrdererSignature,
     message: bytes,
     configuration: ChannelConfiguration,
     membership: Membership,
     moment: datetime,
-) -> str:
-    """Say what is wrong with a signature; nothing if it is good."""
+) -> Identity:
+    """Return whose a signature is; raise what is wrong with it. Whoever has two numbers is one certificate."""
     consenter = None if signature.consenter is None else configuration.consenters.get(signature.consenter)
     if consenter is None:
-        return f"there is no orderer {signature.consenter}"
-    try:
-        identity = membership.identity(Signer(_name(consenter), consenter.msp_id, consenter.identity))
-    except NotAMemberError as error:
-        return str(error)
+        raise NotAMemberError(f"there is no orderer {signature.consenter}")
+    identity = membership.identity(Signer(_name(consenter), consenter.msp_id, consenter.identity))
     if not identity.trusted:
-        return f"the root of {consenter.msp_id} isn't among the trusted ones"
+        raise NotAMemberError(f"the root of {consenter.msp_id} isn't among the trusted ones")
     if late := outside_period(identity, moment):
-        return late
+        raise NotAMemberError(late)
     if not identity.has_signed(signature.signature, message):
-        return f"the signature of orderer {consenter.number} ({consenter.msp_id}) isn't its own"
-    return ""
+        raise NotAMemberError(f"the signature of orderer {consenter.number} ({consenter.msp_id}) isn't its own")
+    return identity
 
 
 def _name(consenter: Consenter) -> bytes:

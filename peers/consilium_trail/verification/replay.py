@@ -47,6 +47,9 @@ class Replay:
             self._refuse_foreign_writes(place, call)
             return
         committed = next((each for each in call.sets if each.namespace == FEDERATION), NamespaceSet(FEDERATION))
+        for each in (committed.reads, committed.writes):
+            if len({key for key, _ in each}) != len(each):
+                raise UnsoundError(Step.REPLAY, place, f"{call.function} names a key twice, as no endorser does")
         simulation = self._run(place, transaction, call)
         for what, found, expected in _compared(call, committed, simulation):
             if found != expected:

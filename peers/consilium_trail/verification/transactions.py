@@ -53,18 +53,6 @@ class Outcome:
     endorsements: int = 0
 
 
-# What peers find after they have looked whether an id was used.
-_AFTER_DUPLICATES = (
-    "ENDORSEMENT_POLICY_FAILURE",
-    "BAD_HEADER_EXTENSION",
-    "BAD_CHANNEL_HEADER",
-    "BAD_RESPONSE_PAYLOAD",
-    "BAD_RWSET",
-    "ILLEGAL_WRITESET",
-    "INVALID_CHAINCODE",
-)
-
-
 @dataclass(frozen=True)
 class Rules:
     """What transactions of a block are judged by: channel, configuration, the state before the block, the time."""
@@ -94,19 +82,13 @@ class Rules:
                 return Outcome("BAD_CREATOR_SIGNATURE", Step.CREATORS, problem, transaction)
             call = transaction.invocation if transaction else decode_invocation(envelope)
         except MalformedTransactionError as error:
-            return self._undecodable(raw, error)
+            return Outcome(error.code, Step.FLAGS, str(error))
         if call is None:
             return Outcome(VALID, transaction=transaction, objection=self._objection(creator, None))
         if envelope.tx_id in self.used_ids:
             return Outcome("DUPLICATE_TXID", reason="its id was used before", transaction=transaction)
         vouched = moment_of(envelope.timestamp) if call.chaincode == FEDERATION else None
         return self._endorsed(Transaction(envelope, call), call, creator, vouched, changed_policies)
-
-    def _undecodable(self, raw: bytes, error: MalformedTransactionError) -> Outcome:
-        if error.code in _AFTER_DUPLICATES and decode_envelope(raw).tx_id in self.used_ids:
-            return Outcome("DUPLICATE_TXID", reason="its id was used before")
-        step = Step.ENDORSEMENTS if error.code == "ENDORSEMENT_POLICY_FAILURE" else Step.FLAGS
-        return Outcome(error.code, step, str(error))
 
     def _creator(self, envelope: Envelope) -> tuple[str, Identity | None]:
         if envelope.channel != self.channel:
@@ -139,7 +121,7 @@ class Rules:
             step, reason = (Step.ENDORSEMENTS, problems[0]) if problems else (Step.POLICIES, str(error))
             return Outcome("ENDORSEMENT_POLICY_FAILURE", step, reason, transaction, endorsements=count)
         objection = self._objection(creator, vouched)
-        if objection is None and call.proposer != creator.raw:
+        if objection is None and not _is_proposer(transaction.envelope, call):
             objection = (Step.CREATORS, "who signed it isn't who proposed what was endorsed")
         if objection is None and len(sound) < len(good):
             try:
@@ -254,6 +236,10 @@ class _NamespaceCheck:
             names = ", ".join(sorted({each.msp_id for each in self.signers})) or "nobody"
             raise _UnsatisfiedError(f"{policy} isn't satisfied by {names}")
         self.found[policy.name] = policy
+
+
+def _is_proposer(envelope: Envelope, call: Invocation) -> bool:
+    return envelope.creator is not None and envelope.creator.raw == call.proposer
 
 
 def _written_keys(written: NamespaceSet) -> list[tuple[StatePlace, str]]:

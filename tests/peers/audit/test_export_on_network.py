@@ -8,17 +8,20 @@ import json
 import re
 import shlex
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from audited_study import ROUNDS, AuditedStudy
 
 from consilium_command import main
-from consilium_peers.audit.history import read_history
+from consilium_peers.audit.history import History, read_history
+from consilium_peers.audit.report.making import HTML, PDF, reports_of
 from consilium_peers.audit.transitions import transitions
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway
 from consilium_proto.records import HospitalKey
+from consilium_trail.facts import StudyFacts
 
 pytestmark = pytest.mark.network
 
@@ -130,7 +133,9 @@ async def test_an_exported_trail_verifies_offline(
     assert await verify(trail, roots, "--json") == 0, capsys.readouterr().out
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["study"], found["genesis_trusted"]) == ("sound", audited.name, True)
-    assert found["exporter"] == "RegulatorMSP"
+    assert (found["exporter"], found["reports"]) == ("RegulatorMSP", "what the blocks lead to")
+    assert (found["exporter_name"], found["exporter_role"]) == ("compliance.regulator", "compliance")
+    assert found["remark"] is None
     for each in found["rounds"]:
         assert each["phase"] == "FINAL"
         assert len(each["attested_by"]) == 4
@@ -138,6 +143,26 @@ async def test_an_exported_trail_verifies_offline(
         assert "OutOf(3," in each["policy"]
     assert await verify(trail, roots) == 0
     assert f"sound: study {audited.name}" in capsys.readouterr().out
+
+
+async def test_who_signs_without_asking_the_contract_is_told_of(
+    audited: AuditedStudy,
+    roots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def asks_nobody(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(Federation, "authorize_export", asks_nobody)
+    trail = tmp_path / "trail.zip"
+    assert await export(audited, trail, "regulator", "auditor") == 0
+    capsys.readouterr()
+    assert await verify(trail, roots) == 0
+    shown = capsys.readouterr().out
+    assert "exported by RegulatorMSP (auditor.regulator, auditor)" in shown
+    assert "remark: a certificate whose consilium.role is 'auditor' may not export" in shown
 
 
 async def test_one_round_alone_verifies_too(audited: AuditedStudy, roots: Path, tmp_path: Path) -> None:
@@ -165,6 +190,31 @@ async def test_unsound_and_unreadable_are_told_apart_without_a_traceback(
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err + shown.out
         assert "absent" in shown.err + shown.out
+
+
+async def test_a_report_that_its_exporter_changed_is_found_out(
+    audited: AuditedStudy,
+    roots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its digest is in the manifest and the manifest is signed: only making the report anew tells."""
+
+    def lying(facts: StudyFacts, history: History) -> Mapping[str, bytes]:
+        made = dict(reports_of(facts, history))
+        changed = made[name].replace(b"FINAL", b"VOID!")
+        assert changed != made[name]
+        return {**made, name: changed}
+
+    for name in (HTML, PDF):
+        with monkeypatch.context() as patch:
+            patch.setattr("consilium_peers.audit.report.making.reports_of", lying)
+            assert await export(audited, tmp_path / "trail.zip", "regulator", "compliance") == 0
+        capsys.readouterr()
+        assert await verify(tmp_path / "trail.zip", roots) == 1
+        shown = capsys.readouterr().out
+        assert f"unsound: step 10 (statements), report/{name}: the report doesn't say what the blocks say" in shown
 
 
 async def test_every_command_of_the_page_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from consilium_peers.audit.presentation import as_csv, as_json, as_table
 from consilium_peers.audit.privacy_spent import Account
 from consilium_peers.audit.report.content import Report, study_report
-from consilium_peers.audit.report.html_page import html_page
+from consilium_peers.audit.report.html_page import FORMAT, html_page
 from consilium_peers.audit.report.pdf_pages import pdf_pages
 from consilium_peers.audit.round_costs import RoundCost
 from consilium_proto.records import RoundPhase
@@ -75,8 +76,8 @@ def study_facts(rounds: int = 3, hospital: str = "AlphaMSP", private: bool = Tru
     )
 
 
-def cost(number: int, bounded: int = 3) -> RoundCost:
-    return RoundCost(number, "FINAL", 30, 1, 90_000, 12, "", "", 31.5, bounded, 250.0 if bounded else -1, 900)
+def cost(number: int, seen: int = 3) -> RoundCost:
+    return RoundCost(number, "FINAL", 30, 1, 90_000, 12, "", "", 31.5, seen, 250.0 if seen else -1, 900)
 
 
 def report_of(facts: StudyFacts, accounts: tuple[Account, ...] = ()) -> Report:
@@ -101,6 +102,14 @@ def test_equal_facts_give_equal_bytes_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+def test_the_bytes_change_with_the_format_alone() -> None:
+    """If this fails on purpose, give the format the next number and its digest here."""
+    report = report_of(study_facts(), (ACCOUNT,))
+    assert {FORMAT: hashlib.sha256(html_page(report) + pdf_pages(report)).hexdigest()} == {
+        1: "03cf07bd928a404e16d64dcfd09df050c143b3b80c7dd63548cee9d17388a77b"
+    }
 
 
 def test_a_changed_fact_changes_both_forms() -> None:
@@ -141,10 +150,10 @@ def test_studies_of_every_length_have_a_report(rounds: int) -> None:
     assert pdf_pages(report).rstrip().endswith(b"%%EOF")
 
 
-def test_a_round_whose_latency_nothing_bounds_is_left_out_of_the_plot() -> None:
+def test_a_round_whose_transactions_nobody_saw_is_left_out_of_the_plot() -> None:
     facts = study_facts(2)
     page = html_page(study_report(facts, [cost(1, 0), cost(2, 0)], ())).decode()
-    assert "Upper bound of commit latency" not in page
+    assert "Seen by a later transaction" not in page
 
 
 # ---- rows as tables, JSON and CSV

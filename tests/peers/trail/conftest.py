@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "federation"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from consilium_trail.roots import TrustedRoots

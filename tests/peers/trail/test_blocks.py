@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from consilium_trail.blocks.block import Header, data_hash, decode_block
 from consilium_trail.blocks.configuration import decode_configuration
 from consilium_trail.blocks.transactions import decode_transaction
+from consilium_trail.blocks.wire import parse
 from consilium_trail.errors import MalformedBlockError, MalformedTransactionError, TrailError
 
 
@@ -50,6 +51,28 @@ def test_an_undecodable_transaction_has_the_code_that_peers_give_it() -> None:
     with pytest.raises(MalformedTransactionError) as refused:
         decode_transaction(bytes(common_pb2.Envelope(payload=b"\xff").SerializeToString()))
     assert refused.value.code == "BAD_PAYLOAD"
+
+
+def test_groups_are_passed_over_in_messages_within_messages() -> None:
+    deep = b"\x9b\x06" * 5000 + b"\x9c\x06" * 5000
+    header = common_pb2.Header(channel_header=b"one", signature_header=b"two").SerializeToString()
+    length = len(header) + len(deep)
+    raw = (
+        deep
+        + b"\x0a"
+        + bytes([length & 0x7F | 0x80, length >> 7 & 0x7F | 0x80, length >> 14])
+        + deep
+        + header
+        + b"\x12\x04data"
+    )
+    found = parse(common_pb2.Payload, raw, "the payload")
+    assert (found.header.channel_header, found.header.signature_header, found.data) == (b"one", b"two", b"data")
+
+
+@pytest.mark.parametrize("raw", [b"\x9b\x06" * 20_000, b"\x9b\x06" * 200, b"\x9c\x06", b"\x0a\xff\xff\xff\xff\x0f"])
+def test_groups_that_peers_refuse_are_refused(raw: bytes) -> None:
+    with pytest.raises(MalformedBlockError):
+        parse(common_pb2.Envelope, raw, "the transaction")
 
 
 @settings(max_examples=300, deadline=None)

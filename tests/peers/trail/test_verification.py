@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +50,16 @@ def test_exports_of_two_peers_differ_in_signatures_alone(
         differing = {name for name in one.files if one.files[name] != other.files[name]}
         assert differing
         assert all(name.startswith(SIGNATURES) for name in differing)
+
+
+def test_the_verifier_needs_no_network_and_no_other_room() -> None:
+    """Whoever verifies installs `consilium[trail]`, and nothing that talks, trains or decrypts."""
+    code = "import sys, consilium_trail.verify; print(*sorted({each.partition('.')[0] for each in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "consilium_chaincode" in loaded
+    others = {"grpc", "torch", "tenseal", "opacus", "yaml", "consilium_peers", "consilium_network", "consilium_client"}
+    assert not loaded & others
 
 
 def test_without_the_first_block_s_hash_the_answer_says_so(good: Path, roots: TrustedRoots) -> None:

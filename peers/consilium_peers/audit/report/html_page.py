@@ -20,6 +20,11 @@ th, td { padding: .25rem .7rem; text-align: left; vertical-align: top; border-bo
 td { overflow-wrap: anywhere; min-width: 3rem }
 """
 
+FORMAT = 1
+"""Of page and PDF together. It changes with every change of the bytes that equal facts give, also by another release of
+what draws them: otherwise an old trail's report would be taken for a forged one."""
+FORMAT_MARK = f'<meta name="report-format" content="{FORMAT}">'
+
 
 def html_page(report: Report) -> bytes:
     """Return the page, UTF-8."""
@@ -28,7 +33,7 @@ def html_page(report: Report) -> bytes:
     title = escape(report.title)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="facts-sha256" content="{escape(report.digest)}"><style>{_STYLE}</style></head>\n'
+        f'<meta name="facts-sha256" content="{escape(report.digest)}">{FORMAT_MARK}<style>{_STYLE}</style></head>\n'
         f"<body><h1>{title}</h1>\n{body}\n</body></html>\n"
     ).encode()
 
