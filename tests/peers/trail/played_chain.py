@@ -61,6 +61,8 @@ class Call:
     namespace: str = ""
     """Where the reads and writes are, if not in the chaincode's own state."""
     ranges: Sequence[tuple[str, str, Reads]] = ()
+    policies: dict[str, bytes] = field(default_factory=dict)
+    """Keys' own endorsement policies."""
     proposer: ChainMember | None = None
     tx_id: str = ""
 
@@ -297,6 +299,9 @@ def _read_write_set(call: Call) -> bytes:
             for key, value in sorted(call.writes.items())
         ],
     )
+    for key, policy in sorted(call.policies.items()):
+        entry = kv_rwset_pb2.KVMetadataEntry(name="VALIDATION_PARAMETER", value=policy)
+        written.metadata_writes.add(key=key, entries=[entry])
     for start, end, found in call.ranges:
         reads = kv_rwset_pb2.QueryReads(kv_reads=[_read(key, version) for key, version in found.items()])
         written.range_queries_info.add(start_key=start, end_key=end, itr_exhausted=True, raw_reads=reads)
