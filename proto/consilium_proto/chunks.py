@@ -56,11 +56,8 @@ def encode_update(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uin
     """
     if len(seed) != SEED_SIZE:
         raise ChunkError(f"a chunk's seed has {SEED_SIZE} bytes, not {len(seed)}")
-    return (
-        _header(parameter_set, epoch, _Kind.UPDATE)
-        + _encode_words(parameter_set, words, (parameter_set.degree,))
-        + seed
-    )
+    body = _encode_words(parameter_set, words, (parameter_set.degree,))
+    return b"".join([_header(parameter_set, epoch, _Kind.UPDATE), body, seed])
 
 
 def decode_update(parameter_set: ParameterSet, epoch: int, content: bytes) -> UpdateChunk:
@@ -80,8 +77,8 @@ def encode_sum(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64
     Raises:
         ChunkError: a wrong shape or type, or a word that isn't below q.
     """
-    shape = (2, parameter_set.degree)
-    return _header(parameter_set, epoch, _Kind.SUM) + _encode_words(parameter_set, words, shape)
+    body = _encode_words(parameter_set, words, (2, parameter_set.degree))
+    return b"".join([_header(parameter_set, epoch, _Kind.SUM), body])
 
 
 def decode_sum(parameter_set: ParameterSet, epoch: int, content: bytes) -> NDArray[np.uint64]:
@@ -128,23 +125,25 @@ def _check_form(parameter_set: ParameterSet, epoch: int, content: bytes, kind: _
         raise ChunkError("chunk with a reserved byte of its header set")
 
 
-def _encode_words(parameter_set: ParameterSet, words: NDArray[np.uint64], shape: tuple[int, ...]) -> bytes:
+def _encode_words(
+    parameter_set: ParameterSet, words: NDArray[np.uint64], shape: tuple[int, ...]
+) -> bytearray | memoryview:
     if words.shape != shape or words.dtype != np.uint64:
         raise ChunkError(f"a chunk's words are uint64 of shape {shape}, not {words.dtype} of shape {words.shape}")
     _check_words(parameter_set, words)
-    whole = words.astype(_WORD, copy=False).reshape(-1)
+    whole = np.ascontiguousarray(words, dtype=_WORD).reshape(-1)
     if parameter_set.word_bytes == _WORD.itemsize:
-        return whole.tobytes()
+        return whole.data
     return _packed(whole, parameter_set.word_bytes)
 
 
-def _packed(words: NDArray[np.uint64], size: int) -> bytes:
+def _packed(words: NDArray[np.uint64], size: int) -> bytearray:
     """Write words of `size` bytes, 5 to 7, as two halves of four each: the byte or more that both have is the same."""
     packed = bytearray(size * len(words))
     for offset in (0, size - _HALF.itemsize):
         half = np.ndarray(len(words), dtype=_HALF, buffer=packed, offset=offset, strides=(size,))
         np.copyto(half, words >> np.uint64(8 * offset), casting="unsafe")
-    return bytes(packed)
+    return packed
 
 
 def _unpacked(parameter_set: ParameterSet, content: bytes, count: int) -> NDArray[np.uint64]:
