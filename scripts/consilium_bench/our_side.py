@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from consilium_aggregator.summation import add_chunks
 from consilium_bench import shapes
 from consilium_bench.child import answer, arguments_of, say
-from consilium_bench.cipher_paths import new_cipher
+from consilium_bench.cipher_paths import new_cipher, seal_path
 from consilium_bench.cpu_time import Stages
 from consilium_client.encryption import KEY_SEED_SIZE
 from consilium_client.masks import mask_slots, public_key_hex
@@ -61,7 +61,7 @@ def play(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[str,
             uploads.append(list(cipher.encrypt(slots)))
     say(f"{bits} bits, {path} path: the sum")
     with stages.measured("add"):
-        total = [add_chunks(chosen, EPOCH, chunks) for chunks in zip(*uploads, strict=True)]
+        total = [add_chunks(chosen, EPOCH, chunks, seal_path(path)) for chunks in zip(*uploads, strict=True)]
     with stages.measured("decrypt"):
         decrypted = cipher.decrypt(total)
     with stages.measured("unpack"):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consilium_bench import child, report, rows, shapes
+from consilium_bench import child, our_side, report, rows, shapes
 from consilium_bench.__main__ import Bench, main
-from consilium_bench.cipher_paths import PATHS
+from consilium_bench.cipher_paths import FAST, INTERFACE, PATHS
 from consilium_bench.rows import Row, Sense
+from consilium_proto import seal_buffers
 
 PNG = b"\x89PNG\r\n"
 
@@ -52,6 +53,17 @@ def test_every_path_adds_up_to_the_same_error(result: dict[str, Any]) -> None:
     # What quantisation alone explains; equal on all paths, since they encrypt the same integers.
     assert len({answer["largest_error"] for answer in played}) == 1
     assert played[0]["largest_error"] <= 10 * shapes.BOUND / 254 * (1 + 1e-6)
+
+
+def test_the_interface_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed(*_: object) -> None:
+        raise AssertionError("a pointer was followed")
+
+    monkeypatch.setattr(seal_buffers, "_array", followed)
+    seal_buffers.check.cache_clear()
+    assert our_side.play(shapes.small(), 3, 8, INTERFACE)["seconds"]["add"] > 0
+    with pytest.raises(AssertionError, match="followed"):
+        our_side.play(shapes.small(), 3, 8, FAST)
 
 
 def test_the_plot_is_a_picture(folder: Path) -> None:
