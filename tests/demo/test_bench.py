@@ -12,6 +12,7 @@ import pytest
 from consilium_bench import child, our_side, report, rows, shapes
 from consilium_bench.__main__ import Bench, main
 from consilium_bench.cipher_paths import FAST, INTERFACE, PATHS
+from consilium_bench.cpu_time import REPETITIONS, Stages, medians
 from consilium_bench.rows import Row, Sense
 from consilium_proto import seal_buffers
 
@@ -89,6 +90,13 @@ def test_a_round_counts_what_each_client_does() -> None:
     assert bare.measured == pytest.approx(60 / 5)
     assert masked.measured == pytest.approx(60 / 7)
     assert (bare.met, bare.target, masked.met) == (bare.measured >= 12, 12, None)
+
+
+def test_one_odd_time_of_three_isnt_multiplied_by_the_clients() -> None:
+    repeated = [Stages() for _ in range(REPETITIONS)]
+    for each, seconds in zip(repeated, (0.2, 9.0, 0.3), strict=True):
+        each.seconds |= {"decrypt": seconds, "unpack": 0.1}
+    assert medians(repeated) == {"decrypt": 0.3, "unpack": 0.1}
 
 
 @pytest.mark.parametrize(
