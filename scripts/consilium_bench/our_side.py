@@ -62,6 +62,9 @@ def play(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[str,
     say(f"{bits} bits, {path} path: the sum")
     with stages.measured("add"):
         total = [add_chunks(chosen, EPOCH, chunks, seal_path(path)) for chunks in zip(*uploads, strict=True)]
+    upload_bytes = sum(map(len, uploads[0]))
+    # Who decrypts the sum doesn't hold the uploads too.
+    uploads.clear()
     repeated = [Stages() for _ in range(REPETITIONS)]
     for each in repeated:
         found = _received(each, cipher, chosen, total, len(expected), clients)
@@ -70,7 +73,7 @@ def play(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[str,
         raise RuntimeError(f"the sum is off by {error}, more than quantisation explains ({bearable})")
     return {
         "seconds": stages.seconds | medians(repeated),
-        "upload_bytes": sum(map(len, uploads[0])),
+        "upload_bytes": upload_bytes,
         "download_bytes": sum(map(len, total)),
         "largest_error": error,
         "digests": digests,
