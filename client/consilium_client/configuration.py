@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from consilium_client.cipher_path import CipherPath
 from consilium_client.errors import ConfigurationError
 from consilium_peers.errors import TokenError
 from consilium_peers.pkcs11_token import TokenKey
+from consilium_proto.cipher_path import CipherPath
 
 _PATHS = ("profile", "table", "policy", "state")
 _FIELDS = {*_PATHS, "data_set", "passphrase_file", "keystore", "studies", "encryption", "replay"}

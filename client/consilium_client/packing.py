@@ -18,7 +18,8 @@ def pack(values: NDArray[np.uint32], parameter_set: ParameterSet) -> NDArray[np.
     """Return slots, uint64[chunks, degree], each below t, of the values, uint32[P], each below 2^b.
 
     Raises:
-        PackingError: another type or shape, no value, too many, or one that isn't below 2^b.
+        PackingError: another type or shape, no value, too many, one that isn't below 2^b, or a set whose digits don't
+            fit its slots.
     """
     if values.dtype != np.uint32 or values.ndim != 1:
         raise PackingError(f"values must be uint32 of one dimension, not {values.dtype} of shape {values.shape}")
@@ -94,6 +95,11 @@ def check_slots(slots: NDArray[np.uint64], plain_bits: int) -> None:
 
 
 def _chunk_count(parameters: int, parameter_set: ParameterSet) -> int:
+    if parameter_set.field_base**parameter_set.fields > 1 << parameter_set.plain_bits:
+        raise PackingError(
+            f"{parameter_set.name}: {parameter_set.fields} digits in base {parameter_set.field_base} don't fit a slot "
+            f"below 2^{parameter_set.plain_bits}"
+        )
     try:
         return parameter_set.chunk_count(parameters)
     except WireError as error:

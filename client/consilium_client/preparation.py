@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from consilium_client.cipher_path import CipherPath
 from consilium_client.encryption import UpdateCipher
 from consilium_client.zeros import PreparedZeros
 from consilium_proto.chunks import UpdateChunk
+from consilium_proto.cipher_path import CipherPath
 from consilium_proto.parameter_sets import ParameterSet, parameter_set
 
 log = logging.getLogger("consilium.agent")

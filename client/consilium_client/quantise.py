@@ -18,7 +18,10 @@ from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
 
 # Elements worked on at once: few enough that they stay in a core's own cache from one operation to the next.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
+# Around here float64 has the integers alone, 2^52 of them: what is added to this is rounded, half to even, and its low
+# 32 bits are the integer's.
+_INTEGERS = 1.5 * (1 << 52)
 
 
 def quantise(
@@ -37,17 +40,18 @@ def quantise(
     scale = np.float64(levels) / np.float64(bound)
     values = np.empty(update.shape, dtype=np.uint32)
     space = np.empty(min(_BLOCK, update.size))
-    for block in _blocks(update.size):
-        part = update[block]
-        scaled = space[: part.size]
-        # What is finite may overflow here, and is clipped then.
-        with np.errstate(over="ignore"):
-            np.multiply(part, scale, out=scaled, dtype=np.float64)
-        np.clip(scaled, -levels, levels, out=scaled)
-        np.rint(scaled, out=scaled)
-        np.add(scaled, offset, out=scaled)
-        # Through signed integers, to which processors convert; all are far below 2^31.
-        np.copyto(values[block].view(np.int32), scaled, casting="unsafe")
+    # What is finite may overflow when it is scaled, and is clipped then.
+    with np.errstate(over="ignore"):
+        for block in _blocks(update.size):
+            part = update[block]
+            _check_finite(part, block.start)
+            scaled = space[: part.size]
+            np.copyto(scaled, part)
+            scaled *= scale
+            np.clip(scaled, -levels, levels, out=scaled)
+            # One addition rounds and offsets: both addends of the level are even, so half goes to even as it should.
+            scaled += _INTEGERS + offset
+            np.copyto(values[block], scaled.view(np.uint64), casting="unsafe")
     return values
 
 
@@ -58,7 +62,11 @@ def clipped_count(update: NDArray[np.float64], bound: float) -> int:
         QuantisationError: as `quantise`.
     """
     _check_update(update, bound)
-    return sum(int(np.count_nonzero(np.abs(update[block]) > bound)) for block in _blocks(update.size))
+    count = 0
+    for block in _blocks(update.size):
+        _check_finite(update[block], block.start)
+        count += int(np.count_nonzero(np.abs(update[block]) > bound))
+    return count
 
 
 def dequantise_sum(
@@ -110,15 +118,17 @@ def _check_update(update: NDArray[np.float64] | NDArray[np.float32], bound: floa
     single = np.dtype(np.float32)
     _check_vector(update, single if getattr(update, "dtype", None) == single else np.dtype(np.float64), "update")
     _check_bound(bound)
-    for block in _blocks(update.size):
-        # A coordinate that isn't finite is the least or the largest, and NaN is both.
-        least, largest = float(update[block].min()), float(update[block].max())
-        if not (math.isfinite(least) and math.isfinite(largest)):
-            position = block.start + int(np.argmin(np.isfinite(update[block])))
-            raise QuantisationError(
-                f"coordinate {position} of the update is {float(update[position])}, not a finite number; "
-                "training has diverged: lower its learning rate"
-            )
+
+
+def _check_finite(part: NDArray[np.float64] | NDArray[np.float32], start: int) -> None:
+    """Check the coordinates of an update from `start` on."""
+    # A coordinate that isn't finite is the least or the largest, and NaN is both.
+    if not (math.isfinite(float(part.min())) and math.isfinite(float(part.max()))):
+        place = int(np.argmin(np.isfinite(part)))
+        raise QuantisationError(
+            f"coordinate {start + place} of the update is {float(part[place])}, not a finite number; "
+            "training has diverged: lower its learning rate"
+        )
 
 
 def _check_vector(vector: NDArray[np.generic], dtype: np.dtype[np.generic], name: str) -> None:

@@ -1,4 +1,4 @@
-"""Two ways through SEAL for one chunk: TenSEAL's interface, and SEAL's own buffers. Both give the same bytes.
+"""Two ways through SEAL: TenSEAL's interface, and SEAL's own buffers. Both give the same bytes.
 
 The interface is what TenSEAL documents, and the default. The buffers are faster, and used only after they were compared
 with the interface in this process (`consilium_proto.seal_buffers.check`).
@@ -7,16 +7,17 @@ with the interface in this process (`consilium_proto.seal_buffers.check`).
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tenseal import sealapi
 
-from consilium_client.cipher_path import CipherPath
 from consilium_proto import seal_buffers
 from consilium_proto.chunks import UpdateChunk
-from consilium_proto.seal_buffers import SealBuffersError
+from consilium_proto.cipher_path import CipherPath
+from consilium_proto.seal_buffers import SealBuffersError, SeedExpansion
 from consilium_proto.seal_streams import MemoryFile, SealContext
 
 log = logging.getLogger("consilium.encryption")
@@ -25,14 +26,25 @@ Words = NDArray[np.uint64]
 
 
 class SealPath(Protocol):
-    """What a cipher and an expander need of SEAL, chunk by chunk. For one thread at a time."""
+    """What a cipher and an expander need of SEAL. For one thread at a time."""
 
-    def encrypt(self, encryptor: Any, slots: Words) -> UpdateChunk:
-        """Encrypt slots, uint64[degree]."""
+    def encrypt_zero(self, encryptor: Any) -> UpdateChunk:
+        """Encrypt zero."""
         ...
 
-    def decrypt(self, decryptor: Any, words: Words, slots: Words) -> None:
-        """Decrypt both polynomials, uint64[2, degree], into slots, uint64[degree]."""
+    def times(self, key: Any, polynomials: Sequence[Words]) -> Words:
+        """Return the products of two polynomials, uint64[degree] each, with the secret key: uint64[2, degree].
+
+        SEAL takes them for the polynomials of one ciphertext, which halves what a product costs beside its
+        arithmetic. It refuses a ciphertext whose second polynomial is zero ("transparent"), so that must not be.
+
+        Args:
+            key: the secret key's plaintext (`SecretKey.data`), which SEAL holds transformed.
+            polynomials: the two, each word below q.
+
+        Returns:
+            The products, which may be a view that the next call writes.
+        """
         ...
 
     def expand(self, chunk: UpdateChunk, words: Words) -> None:
@@ -57,21 +69,19 @@ class InterfacePath:
 
     def __init__(self, context: SealContext) -> None:
         self._context = context
+        self._evaluator = sealapi.Evaluator(context.seal)
         self._file = MemoryFile()
 
-    def encrypt(self, encryptor: Any, slots: Words) -> UpdateChunk:
+    def encrypt_zero(self, encryptor: Any) -> UpdateChunk:
         """See `SealPath`."""
-        plaintext = sealapi.Plaintext()
-        self._file.load(plaintext, self._context.seal, self._context.plaintext_stream(slots))
-        words, seed = self._context.read_update(self._file.save(encryptor.encrypt_symmetric(plaintext)))
-        return UpdateChunk(words, seed)
+        return UpdateChunk(*self._context.read_update(self._file.save(encryptor.encrypt_zero_symmetric())))
 
-    def decrypt(self, decryptor: Any, words: Words, slots: Words) -> None:
+    def times(self, key: Any, polynomials: Sequence[Words]) -> Words:
         """See `SealPath`."""
-        ciphertext, plaintext = sealapi.Ciphertext(), sealapi.Plaintext()
-        self._file.load(ciphertext, self._context.seal, self._context.sum_stream(words))
-        decryptor.decrypt(ciphertext, plaintext)
-        slots[:] = self._context.read_plaintext(self._file.save(plaintext))
+        ciphertext = sealapi.Ciphertext()
+        self._file.load(ciphertext, self._context.seal, self._context.sum_stream(np.stack(polynomials)))
+        _multiply(self._evaluator, ciphertext, key)
+        return self._context.read_sum(self._file.save(ciphertext))
 
     def expand(self, chunk: UpdateChunk, words: Words) -> None:
         """See `SealPath`."""
@@ -84,33 +94,39 @@ class BufferPath:
     """Through views on SEAL's memory; objects are made once and used again."""
 
     def __init__(self, context: SealContext) -> None:
-        self._context = context
+        self._evaluator = sealapi.Evaluator(context.seal)
         self._degree = context.parameter_set.degree
-        self._file = MemoryFile()
-        self._plaintext = sealapi.Plaintext(self._degree)
-        self._decrypted = sealapi.Plaintext()
-        self._expanded = sealapi.Ciphertext()
+        self._expansion = SeedExpansion(self._degree, context.parameter_set.modulus)
         self._ciphertext = sealapi.Ciphertext()
-        empty = context.sum_stream(np.zeros((2, self._degree), dtype=np.uint64))
-        self._file.load(self._ciphertext, context.seal, empty)
+        file = MemoryFile()
+        file.load(self._ciphertext, context.seal, context.sum_stream(np.zeros((2, self._degree), dtype=np.uint64)))
+        file.close()
 
-    def encrypt(self, encryptor: Any, slots: Words) -> UpdateChunk:
+    def encrypt_zero(self, encryptor: Any) -> UpdateChunk:
         """See `SealPath`."""
-        seal_buffers.plaintext_words(self._plaintext)[:] = slots
-        seeded = encryptor.encrypt_symmetric(self._plaintext)
+        seeded = encryptor.encrypt_zero_symmetric()
         words, seed = seal_buffers.seeded_words(seeded, self._degree)
         return UpdateChunk(words.copy(), seed)
 
-    def decrypt(self, decryptor: Any, words: Words, slots: Words) -> None:
+    def times(self, key: Any, polynomials: Sequence[Words]) -> Words:
         """See `SealPath`."""
-        seal_buffers.ciphertext_words(self._ciphertext)[:] = words.reshape(-1)
-        decryptor.decrypt(self._ciphertext, self._decrypted)
-        found = seal_buffers.plaintext_words(self._decrypted)
-        slots[: len(found)] = found
-        slots[len(found) :] = 0
+        # Looked up anew: SEAL may have moved them.
+        for row, polynomial in zip(self._words(), polynomials, strict=True):
+            row[:] = polynomial
+        _multiply(self._evaluator, self._ciphertext, key)
+        return self._words()
 
     def expand(self, chunk: UpdateChunk, words: Words) -> None:
         """See `SealPath`."""
-        stream = self._context.update_stream(chunk.words, chunk.seed)
-        self._file.load(self._expanded, self._context.seal, stream)
-        words[:] = seal_buffers.ciphertext_words(self._expanded)
+        words[: self._degree] = chunk.words
+        self._expansion.write(chunk.seed, words[self._degree :])
+
+    def _words(self) -> Words:
+        return seal_buffers.ciphertext_words(self._ciphertext).reshape(2, self._degree)
+
+
+def _multiply(evaluator: Any, ciphertext: Any, key: Any) -> None:
+    """Multiply each polynomial of a ciphertext by the key, modulo X^N + 1 and q."""
+    evaluator.transform_to_ntt_inplace(ciphertext)
+    evaluator.multiply_plain_inplace(ciphertext, key)
+    evaluator.transform_from_ntt_inplace(ciphertext)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consilium_client.cipher_path import CipherPath
 from consilium_client.journal import StudyJournal
 from consilium_client.keystore import Keystore
 from consilium_client.policy import StudyRule
@@ -12,6 +11,7 @@ from consilium_client.study_file import StudyFile
 from consilium_client.training_site import TrainingSite
 from consilium_client.upload import AggregatorClient
 from consilium_peers.federation import Federation
+from consilium_proto.cipher_path import CipherPath
 from consilium_proto.parameter_sets import ParameterSet, parameter_set
 from consilium_proto.records import StudyTerms
 

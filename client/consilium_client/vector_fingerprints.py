@@ -15,8 +15,9 @@ from consilium_proto.fingerprint import Challenge, Value
 from consilium_proto.parameter_sets import ParameterSet
 
 Kind = Literal["update", "sum"]
-# Chunks multiplied at once: enough for the matrix product to run at full speed, few enough to stay in the cache.
-_BATCH = 16
+# Chunks multiplied at once: with few the words stay in the cache from one step to the next, and the matrix product is
+# one of the small ones that OpenBLAS has kernels for.
+BATCH = 4
 
 
 def chunk_values(
@@ -29,9 +30,9 @@ def chunk_values(
     """
     write = _writer(parameter_set, epoch, kind)
     values: list[Value] = []
-    space = np.empty((_BATCH, 2 * parameter_set.degree), dtype=np.uint64)
+    space = np.empty((BATCH, 2 * parameter_set.degree), dtype=np.uint64)
     remaining = iter(chunks)
-    while batch := list(itertools.islice(remaining, _BATCH)):
+    while batch := list(itertools.islice(remaining, BATCH)):
         for row, chunk in zip(space, batch, strict=False):
             write(chunk, row)
         values += challenge.chunk_values(space[: len(batch)], len(values))

@@ -24,7 +24,7 @@ LARGEST_CHUNK = 2 * (64 + 2 * 8 * 4096)
 _MAGIC = b"CSLC"
 # magic, wire version, kind, reserved, epoch, SEAL's version, reserved, parameter set.
 _HEADER = struct.Struct("<4sHBxQBB6x40s")
-_WORD = np.dtype("<u8")
+_WORD, _HALF = np.dtype("<u8"), np.dtype("<u4")
 
 
 class _Kind(IntEnum):
@@ -58,11 +58,8 @@ def encode_update(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uin
     """
     if len(seed) != SEED_SIZE:
         raise ChunkError(f"a chunk's seed has {SEED_SIZE} bytes, not {len(seed)}")
-    return (
-        _header(parameter_set, epoch, _Kind.UPDATE)
-        + _encode_words(parameter_set, words, (parameter_set.degree,))
-        + seed
-    )
+    body = _encode_words(parameter_set, words, (parameter_set.degree,))
+    return b"".join([_header(parameter_set, epoch, _Kind.UPDATE), body, seed])
 
 
 def decode_update(parameter_set: ParameterSet, epoch: int, content: bytes) -> UpdateChunk:
@@ -71,10 +68,9 @@ def decode_update(parameter_set: ParameterSet, epoch: int, content: bytes) -> Up
     Raises:
         ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
     """
-    body = _open(parameter_set, epoch, content, _Kind.UPDATE, update_chunk_size(parameter_set))
-    words = _unpacked(parameter_set, body[:-SEED_SIZE])
-    _check_words(parameter_set, words)
-    return UpdateChunk(words, bytes(body[-SEED_SIZE:]))
+    _check_form(parameter_set, epoch, content, _Kind.UPDATE, update_chunk_size(parameter_set))
+    words = _unpacked(parameter_set, content, parameter_set.degree)
+    return UpdateChunk(words, bytes(content[-SEED_SIZE:]))
 
 
 def encode_sum(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64]) -> bytes:
@@ -83,8 +79,8 @@ def encode_sum(parameter_set: ParameterSet, epoch: int, words: NDArray[np.uint64
     Raises:
         ChunkError: a wrong shape or type, or a word that isn't below q.
     """
-    shape = (2, parameter_set.degree)
-    return _header(parameter_set, epoch, _Kind.SUM) + _encode_words(parameter_set, words, shape)
+    body = _encode_words(parameter_set, words, (2, parameter_set.degree))
+    return b"".join([_header(parameter_set, epoch, _Kind.SUM), body])
 
 
 def decode_sum(parameter_set: ParameterSet, epoch: int, content: bytes) -> NDArray[np.uint64]:
@@ -93,10 +89,8 @@ def decode_sum(parameter_set: ParameterSet, epoch: int, content: bytes) -> NDArr
     Raises:
         ChunkError: truncated, oversized, of another kind, version, set or epoch, or with a word that isn't below q.
     """
-    body = _open(parameter_set, epoch, content, _Kind.SUM, sum_chunk_size(parameter_set))
-    words = _unpacked(parameter_set, body)
-    _check_words(parameter_set, words)
-    return words.reshape(2, parameter_set.degree)
+    _check_form(parameter_set, epoch, content, _Kind.SUM, sum_chunk_size(parameter_set))
+    return _unpacked(parameter_set, content, 2 * parameter_set.degree).reshape(2, parameter_set.degree)
 
 
 def _header(parameter_set: ParameterSet, epoch: int, kind: _Kind) -> bytes:
@@ -106,8 +100,8 @@ def _header(parameter_set: ParameterSet, epoch: int, kind: _Kind) -> bytes:
     return _HEADER.pack(_MAGIC, WIRE_VERSION, kind, epoch, *parameter_set.seal_version, name)
 
 
-def _open(parameter_set: ParameterSet, epoch: int, content: bytes, kind: _Kind, size: int) -> memoryview:
-    """Check a chunk's header and length and return what follows the header."""
+def _check_form(parameter_set: ParameterSet, epoch: int, content: bytes, kind: _Kind, size: int) -> None:
+    """Check a chunk's header and length."""
     if len(content) < _HEADER.size:
         raise ChunkError(f"truncated chunk: {len(content)} bytes, a header alone has {_HEADER.size}")
     magic, version, found_kind, found_epoch, major, minor, name = _HEADER.unpack_from(content)
@@ -131,26 +125,37 @@ def _open(parameter_set: ParameterSet, epoch: int, content: bytes, kind: _Kind, 
     # What is left of the header is padding; a chunk has one byte form, so padding is zero.
     if bytes(content[: _HEADER.size]) != _header(parameter_set, epoch, kind):
         raise ChunkError("chunk with a reserved byte of its header set")
-    return memoryview(content)[_HEADER.size :]
 
 
-def _encode_words(parameter_set: ParameterSet, words: NDArray[np.uint64], shape: tuple[int, ...]) -> bytes:
+def _encode_words(
+    parameter_set: ParameterSet, words: NDArray[np.uint64], shape: tuple[int, ...]
+) -> bytearray | memoryview:
     if words.shape != shape or words.dtype != np.uint64:
         raise ChunkError(f"a chunk's words are uint64 of shape {shape}, not {words.dtype} of shape {words.shape}")
     _check_words(parameter_set, words)
-    whole = words.astype(_WORD, copy=False)
+    whole = np.ascontiguousarray(words, dtype=_WORD).reshape(-1)
     if parameter_set.word_bytes == _WORD.itemsize:
-        return whole.tobytes()
-    return whole.reshape(-1).view(np.uint8).reshape(-1, _WORD.itemsize)[:, : parameter_set.word_bytes].tobytes()
+        return whole.data
+    return _packed(whole, parameter_set.word_bytes)
 
 
-def _unpacked(parameter_set: ParameterSet, body: memoryview) -> NDArray[np.uint64]:
-    """Return the words of a body, uint64[count], which may be a view of it."""
-    size = parameter_set.word_bytes
-    if size == _WORD.itemsize:
-        return np.frombuffer(body, dtype=_WORD)
-    words = np.zeros(len(body) // size, dtype=_WORD)
-    words.view(np.uint8).reshape(-1, _WORD.itemsize)[:, :size] = np.frombuffer(body, np.uint8).reshape(-1, size)
+def _packed(words: NDArray[np.uint64], size: int) -> bytearray:
+    """Write words of `size` bytes, 5 to 7, as two halves of four each: the byte or more that both have is the same."""
+    packed = bytearray(size * len(words))
+    for offset in (0, size - _HALF.itemsize):
+        half = np.ndarray(len(words), dtype=_HALF, buffer=packed, offset=offset, strides=(size,))
+        np.copyto(half, words >> np.uint64(8 * offset), casting="unsafe")
+    return packed
+
+
+def _unpacked(parameter_set: ParameterSet, content: bytes, count: int) -> NDArray[np.uint64]:
+    """Return the words behind a chunk's header, uint64[count], each below q, which may be a view of it."""
+    size, rest = parameter_set.word_bytes, _WORD.itemsize - parameter_set.word_bytes
+    # A word is read with the bytes before it, which are there because of the header, and these are shifted out.
+    words = np.ndarray(count, dtype=_WORD, buffer=content, offset=_HEADER.size - rest, strides=(size,))
+    if rest:
+        words = words >> np.uint64(8 * rest)
+    _check_words(parameter_set, words)
     return words
 
 

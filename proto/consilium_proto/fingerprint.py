@@ -13,7 +13,9 @@ rows, which are drawn independently, with at most 4/q². Over the at most four p
 about 2^-108 for the smallest q in use, just below 2^56. A sum published before the challenge is drawn is the premise:
 `reveal_chain` says why it holds.
 
-The dot products are exact: words in three limbs of 20 bits, so that 2N = 8192 products of 40 bits stay below 2^53.
+The dot products are exact in floating point: words in two limbs of 30 bits and weights in six of 10, so that the sum of
+2N = 8192 products of 40 bits stays below 2^53, in whatever order a processor adds them. Few limbs of words, for words
+are split anew for each vector, and weights once.
 """
 
 from __future__ import annotations
@@ -28,14 +30,18 @@ from consilium_proto.chunk_tree import VectorContext, encode_fields
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
 from consilium_proto.records.scalars import FingerprintValue
+from consilium_proto.residues import reduce
 
 ROWS = 2
 Value = tuple[int, int]
 """A fingerprint: one number below q for each row."""
 
-_LIMBS, _LIMB_BITS = 3, 20
-_LIMB_MASK = np.uint64((1 << _LIMB_BITS) - 1)
-_MAX_WORDS = 1 << 53 - 2 * _LIMB_BITS
+_WORD_LIMBS, _WORD_LIMB_BITS = 2, 30
+_WEIGHT_LIMBS, _WEIGHT_LIMB_BITS = 6, 10
+_MAX_WORDS = 1 << 53 - _WORD_LIMB_BITS - _WEIGHT_LIMB_BITS
+_MAX_MODULUS_BITS = min(_WORD_LIMBS * _WORD_LIMB_BITS, _WEIGHT_LIMBS * _WEIGHT_LIMB_BITS)
+# The bits of the float64 2^52: an integer below 2^52 in its mantissa makes the float64 2^52 + that integer.
+_FLOATING, _FLOATING_BITS = float(1 << 52), np.uint64(0x433 << 52)
 
 
 class FingerprintError(WireError):
@@ -66,16 +72,19 @@ class Challenge:
     def __init__(self, seed: str, parameter_set: ParameterSet, chunks: int) -> None:
         self._modulus = parameter_set.modulus
         self._words = 2 * parameter_set.degree
-        if self._words > _MAX_WORDS:
-            raise FingerprintError(f"chunks of {self._words} words can't be multiplied exactly; {_MAX_WORDS} can")
+        if self._words > _MAX_WORDS or self._modulus.bit_length() > _MAX_MODULUS_BITS:
+            raise FingerprintError(
+                f"chunks of {self._words} words of {self._modulus.bit_length()} bits can't be multiplied exactly; "
+                f"{_MAX_WORDS} words of {_MAX_MODULUS_BITS} bits can"
+            )
         inner = np.stack([_uniform(seed, "inner", row, self._words, self._modulus) for row in range(ROWS)])
         self._factors = [
             [int(factor) for factor in _uniform(seed, "outer", row, chunks, self._modulus)] for row in range(ROWS)
         ]
-        limbs = np.empty((_LIMBS, ROWS, self._words))
-        _split(inner, limbs)
-        self._inner = np.ascontiguousarray(limbs.reshape(_LIMBS * ROWS, self._words).T)
-        self._space = np.empty((_LIMBS, 0, self._words))
+        limbs = np.empty((_WEIGHT_LIMBS, ROWS, self._words))
+        _split(inner, limbs, _WEIGHT_LIMB_BITS)
+        self._inner = np.ascontiguousarray(limbs.reshape(_WEIGHT_LIMBS * ROWS, self._words)).T
+        self._space = np.empty((_WORD_LIMBS, 0, self._words))
 
     def chunk_values(self, words: NDArray[np.uint64], first: int) -> list[Value]:
         """Return the share a_kj ⟨b_k, c_j⟩ mod q of each chunk in its vector's fingerprint; `total` adds them up.
@@ -91,11 +100,11 @@ class Challenge:
             raise FingerprintError(f"chunks have {self._words} words, these are of shape {words.shape}")
         count = len(words)
         if self._space.shape[1] < count:
-            self._space = np.empty((_LIMBS, count, self._words))
+            self._space = np.empty((_WORD_LIMBS, count, self._words))
         limbs = self._space[:, :count]
-        _split(words, limbs)
-        products = limbs.reshape(_LIMBS * count, self._words) @ self._inner
-        exact = products.reshape(_LIMBS, count, _LIMBS, ROWS).astype(np.uint64).tolist()
+        _split(words, limbs, _WORD_LIMB_BITS)
+        products = limbs.reshape(_WORD_LIMBS * count, self._words) @ self._inner
+        exact = products.reshape(_WORD_LIMBS, count, _WEIGHT_LIMBS, ROWS).astype(np.uint64).tolist()
         return [self._value(exact, chunk, first) for chunk in range(count)]
 
     def total(self, values: Iterable[Value]) -> Value:
@@ -143,19 +152,25 @@ def _uniform(seed: str, purpose: str, row: int, count: int, modulus: int) -> NDA
         drawn = np.frombuffer(stream.digest(8 * asked), dtype="<u8").astype(np.uint64)
         accepted = drawn[drawn <= np.uint64(limit - 1)]
         if len(accepted) >= count:
-            return accepted[:count] % np.uint64(modulus)
+            reduce(accepted, modulus)
+            return accepted[:count]
         asked *= 2
 
 
-def _split(words: NDArray[np.uint64], limbs: NDArray[np.float64]) -> None:
-    np.copyto(limbs[0], words & _LIMB_MASK, casting="unsafe")
-    np.copyto(limbs[1], (words >> np.uint64(_LIMB_BITS)) & _LIMB_MASK, casting="unsafe")
-    np.copyto(limbs[2], words >> np.uint64(2 * _LIMB_BITS), casting="unsafe")
+def _split(words: NDArray[np.uint64], limbs: NDArray[np.float64], bits: int) -> None:
+    """Write limbs of `bits` bits, lowest first, of words of any shape into limbs, float64[limbs, *shape]."""
+    mask, written = np.uint64((1 << bits) - 1), limbs.view(np.uint64)
+    for place, limb in enumerate(written):
+        np.right_shift(words, np.uint64(bits * place), out=limb)
+        limb &= mask
+    # What a conversion would give, in vector registers.
+    written |= _FLOATING_BITS
+    limbs -= _FLOATING
 
 
 def _joined(exact: list[list[list[list[int]]]], chunk: int, row: int) -> int:
     return sum(
-        exact[left][chunk][right][row] << _LIMB_BITS * (left + right)
-        for left in range(_LIMBS)
-        for right in range(_LIMBS)
+        exact[left][chunk][right][row] << _WORD_LIMB_BITS * left + _WEIGHT_LIMB_BITS * right
+        for left in range(_WORD_LIMBS)
+        for right in range(_WEIGHT_LIMBS)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import struct
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +22,9 @@ from tenseal import sealapi
 from consilium_proto.chunks import SEED_SIZE
 from consilium_proto.errors import WireError
 from consilium_proto.parameter_sets import ParameterSet
+from consilium_proto.residues import reduce
 from consilium_proto.seal_streams import MemoryFile, SealContext
+from consilium_proto.seed_expansion import REFILL_BYTES, acceptance_limit, expand_seed
 
 Words = NDArray[np.uint64]
 
@@ -30,12 +33,13 @@ _TENSEAL = "0.3.18"
 _POINTER = ctypes.sizeof(ctypes.c_uint64)
 # pybind11: a Python object's header, then the pointer to the C++ object.
 _INSTANCE = 2 * _POINTER
-# SEAL 4.3: where the words' count and address lie in the C++ object.
-_CIPHERTEXT_COUNT, _PLAINTEXT_COUNT = 13 * _POINTER, 9 * _POINTER
+# SEAL 4.3: where the count of the words (of a generator, of the bytes) and their address lie in the C++ object.
+_CIPHERTEXT_COUNT, _GENERATOR_COUNT = 13 * _POINTER, 13 * _POINTER
 # In place of its second polynomial a seeded ciphertext holds a mark and the generator's stream.
 _SEEDED = np.uint64((1 << 64) - 1)
 _GENERATOR_STREAM = 16 + 1 + SEED_SIZE
 _STREAM_MAGIC, _BLAKE2XB = b"\x5e\xa1", 1
+_SEED = struct.Struct("<8Q")
 
 
 class SealBuffersError(WireError):
@@ -44,12 +48,8 @@ class SealBuffersError(WireError):
 
 def ciphertext_words(ciphertext: Any) -> Words:
     """Return a view of a ciphertext's words, uint64[2 · degree]: both polynomials, one after the other."""
-    return _view(ciphertext, _CIPHERTEXT_COUNT)
-
-
-def plaintext_words(plaintext: Any) -> Words:
-    """Return a view of a plaintext's coefficients, uint64[count]; SEAL leaves out trailing zeros of a decrypted one."""
-    return _view(plaintext, _PLAINTEXT_COUNT)
+    count, address = _array(ciphertext, _CIPHERTEXT_COUNT)
+    return _view(count, address)
 
 
 def seeded_words(ciphertext: Any, degree: int) -> tuple[Words, bytes]:
@@ -66,10 +66,50 @@ def seeded_words(ciphertext: Any, degree: int) -> tuple[Words, bytes]:
     return words[:degree], stream[-SEED_SIZE:]
 
 
-def _view(instance: Any, count_at: int) -> Words:
+class SeedExpansion:
+    """Expands seeds to polynomials of one degree and modulus. For one thread at a time.
+
+    SEAL's generator fills a buffer of its own, refill by refill; that is read here, and what SEAL does with it after
+    (`sample_poly_uniform`) is done by numpy, so that no ciphertext has to pass through a file.
+    """
+
+    def __init__(self, degree: int, modulus: int) -> None:
+        self._degree = degree
+        self._modulus = modulus
+        self._limit = acceptance_limit(modulus)
+
+    def write(self, seed: bytes, words: Words) -> None:
+        """Write the polynomial of a 64-byte seed into words, uint64[degree].
+
+        Raises:
+            SealBuffersError: the generator's buffer isn't where this release looks for it.
+        """
+        generator = sealapi.Blake2xbPRNG(_SEED.unpack(seed))
+        buffer = _generator_words(generator)
+        for start in range(0, self._degree, len(buffer)):
+            generator.refresh()
+            words[start : start + len(buffer)] = buffer
+        if int(words.max()) >= self._limit:
+            # Some word is drawn again, once in millions of polynomials.
+            words[:] = expand_seed(seed, self._degree, self._modulus)
+        else:
+            reduce(words, self._modulus)
+
+
+def _generator_words(generator: Any) -> Words:
+    """Return a view of what a generator drew last, uint64[512]."""
+    size, address = _array(generator, _GENERATOR_COUNT)
+    _require(size == REFILL_BYTES)
+    return _view(size // _POINTER, address)
+
+
+def _array(instance: Any, count_at: int) -> tuple[int, int]:
     place = ctypes.c_uint64.from_address(id(instance) + _INSTANCE).value
-    count = ctypes.c_uint64.from_address(place + count_at).value
-    address = ctypes.c_uint64.from_address(place + count_at + _POINTER).value
+    count, address = (ctypes.c_uint64 * 2).from_address(place + count_at)
+    return count, address
+
+
+def _view(count: int, address: int) -> Words:
     return np.frombuffer(memoryview((ctypes.c_uint64 * count).from_address(address)).cast("B"), dtype=np.uint64)
 
 
@@ -95,15 +135,9 @@ def check(parameter_set: ParameterSet) -> None:
 
 
 def _check_round(context: SealContext, key: Any, file: MemoryFile) -> None:
-    """Encrypt, expand, decrypt: with views on one side and streams on the other."""
-    degree = context.parameter_set.degree
-    # A last coefficient that isn't zero, since SEAL leaves out trailing zeros.
-    slots = np.arange(1, degree + 1, dtype=np.uint64) % np.uint64(1 << context.parameter_set.plain_bits)
-    plaintext = sealapi.Plaintext(degree)
-    _require(len(plaintext_words(plaintext)) == degree)
-    plaintext_words(plaintext)[:] = slots
-    _require(bool((context.read_plaintext(file.save(plaintext)) == slots).all()))
-    seeded = sealapi.Encryptor(context.seal, key).encrypt_symmetric(plaintext)
+    """Encrypt, expand, write a ciphertext: with views on one side and streams on the other."""
+    degree, modulus = context.parameter_set.degree, context.parameter_set.modulus
+    seeded = sealapi.Encryptor(context.seal, key).encrypt_zero_symmetric()
     words, seed = seeded_words(seeded, degree)
     streamed, streamed_seed = context.read_update(file.save(seeded))
     _require(seed == streamed_seed and bool((words == streamed).all()))
@@ -111,12 +145,13 @@ def _check_round(context: SealContext, key: Any, file: MemoryFile) -> None:
     file.load(whole, context.seal, context.update_stream(streamed, seed))
     shown = ciphertext_words(whole)
     _require(len(shown) == 2 * degree and bool((shown == context.read_sum(file.save(whole)).reshape(-1)).all()))
+    expanded = np.empty(degree, dtype=np.uint64)
+    SeedExpansion(degree, modulus).write(seed, expanded)
+    _require(bool((expanded == shown[degree:]).all()))
     target = sealapi.Ciphertext()
     file.load(target, context.seal, context.sum_stream(np.zeros((2, degree), dtype=np.uint64)))
     ciphertext_words(target)[:] = shown
-    decrypted = sealapi.Plaintext()
-    sealapi.Decryptor(context.seal, key).decrypt(target, decrypted)
-    _require(bool((plaintext_words(decrypted) == slots).all()))
+    _require(bool((context.read_sum(file.save(target)).reshape(-1) == shown).all()))
 
 
 def _require(holds: bool) -> None:

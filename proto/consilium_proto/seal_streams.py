@@ -29,8 +29,6 @@ _UNCOMPRESSED, _ZSTD = 0, 2
 _BLAKE2XB = b"\x01"
 # parms_id, NTT form; then size, degree, primes, scale, correction factor.
 _CIPHERTEXT_START = struct.Struct("<32sBQQQdQ")
-# parms_id, coefficients, scale.
-_PLAINTEXT_START = struct.Struct("<32sQd")
 _COUNT = struct.Struct("<Q")
 _WORD = np.dtype("<u8")
 
@@ -94,7 +92,7 @@ class MemoryFile:
 
 
 class SealContext:
-    """SEAL's context of one parameter set, with the streams of its ciphertexts and plaintexts.
+    """SEAL's context of one parameter set, with the streams of its ciphertexts.
 
     `seed` (8 words) fixes the random generator; only key derivation may use that. Without it SEAL draws a fresh seed
     from the operating system for every operation.
@@ -120,11 +118,6 @@ class SealContext:
         self._parms_id = struct.pack("<4Q", *self.seal.first_parms_id())
         self._check_version()
 
-    def plaintext_stream(self, slots: NDArray[np.uint64]) -> Stream:
-        """Return the stream of a plaintext of uint64[degree] coefficients, each below t."""
-        start = _PLAINTEXT_START.pack(bytes(32), len(slots), 1.0)
-        return self._stream(start, slots)
-
     def update_stream(self, words: NDArray[np.uint64], seed: bytes) -> Stream:
         """Return the stream of a seeded ciphertext: its first polynomial uint64[degree] and the seed of the second."""
         generator = self._header(len(_BLAKE2XB) + len(seed)) + _BLAKE2XB + seed
@@ -133,14 +126,6 @@ class SealContext:
     def sum_stream(self, words: NDArray[np.uint64]) -> Stream:
         """Return the stream of a full ciphertext of both polynomials, uint64[2, degree]."""
         return self._stream(self._ciphertext_start(), words)
-
-    def read_plaintext(self, stream: bytes) -> NDArray[np.uint64]:
-        """Return the coefficients, uint64[degree], of a plaintext that SEAL saved; it leaves out trailing zeros."""
-        body = self._unwrap(stream)
-        _, count, _ = _PLAINTEXT_START.unpack_from(body)
-        slots = np.zeros(self.parameter_set.degree, dtype=np.uint64)
-        slots[:count] = self._read_array(body, _PLAINTEXT_START.size, count)
-        return slots
 
     def read_update(self, stream: bytes) -> tuple[NDArray[np.uint64], bytes]:
         """Return the first polynomial, uint64[degree], and the seed of a seeded ciphertext that SEAL saved."""

@@ -14,9 +14,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from consilium_proto.residues import reduce
+
 Words = NDArray[np.uint64]
 
-_REFILL_BYTES = 4096
+REFILL_BYTES = 4096
 _LEAF_BYTES = 64
 _WORD_MAX = (1 << 64) - 1
 _INITIAL = np.array(
@@ -61,14 +63,19 @@ def expand_seed(seed: bytes, degree: int, modulus: int) -> Words:
 
     `degree` is a multiple of 512, the words of one refill.
     """
-    limit = np.uint64(_WORD_MAX - _WORD_MAX % modulus - 1)
-    refills = degree * 8 // _REFILL_BYTES
+    limit = np.uint64(acceptance_limit(modulus))
+    refills = degree * 8 // REFILL_BYTES
     words = _refills(seed, range(refills)).reshape(-1)
     rejected = np.flatnonzero(words >= limit)
     if rejected.size:
-        words = words.copy()
         _draw_again(words, rejected, limit, seed, refills)
-    return words % np.uint64(modulus)
+    reduce(words, modulus)
+    return words
+
+
+def acceptance_limit(modulus: int) -> int:
+    """Return the number from which on SEAL rejects a word: those below it have unbiased remainders."""
+    return _WORD_MAX - _WORD_MAX % modulus - 1
 
 
 def _draw_again(words: Words, rejected: NDArray[np.intp], limit: np.uint64, seed: bytes, count: int) -> None:
@@ -87,13 +94,13 @@ def _draw_again(words: Words, rejected: NDArray[np.intp], limit: np.uint64, seed
 
 def _refills(seed: bytes, counts: Iterable[int]) -> Words:
     """Return BLAKE2Xb of each count under the seed, uint64[counts, 512]."""
-    root_offset = _REFILL_BYTES << 32
+    root_offset = REFILL_BYTES << 32
     roots = [
         hashlib.blake2b(count.to_bytes(8, "little"), digest_size=64, key=seed, node_offset=root_offset).digest()
         for count in counts
     ]
     hashes = np.frombuffer(b"".join(roots), dtype="<u8").astype(np.uint64).reshape(len(roots), 8)
-    leaves = _REFILL_BYTES // _LEAF_BYTES
+    leaves = REFILL_BYTES // _LEAF_BYTES
     shape = (len(roots), leaves)
     message: list[Words | None] = [np.broadcast_to(hashes[:, word : word + 1], shape) for word in range(8)]
     message += [None] * 8  # A leaf's message is the root's 64 bytes; the rest of its block is zero.

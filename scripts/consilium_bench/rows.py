@@ -75,7 +75,7 @@ def speed_rows(ours: Answer, nvflare: Answer, clients: int) -> list[Row]:
 
 
 def round_seconds(seconds: Mapping[str, float], each_does: tuple[str, ...], clients: int) -> float:
-    """Return a whole round's processor seconds: what each client does with the sum was measured once."""
+    """Return a whole round's processor seconds: what each client does with the sum was measured for one."""
     return sum(value * (clients if stage in each_does else 1) for stage, value in seconds.items())
 
 

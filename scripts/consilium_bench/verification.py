@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 from consilium_aggregator.summation import add_chunks
 from consilium_bench import shapes
 from consilium_bench.child import answer, arguments_of, say
-from consilium_bench.cipher_paths import new_cipher
+from consilium_bench.cipher_paths import new_cipher, seal_path
 from consilium_bench.cpu_time import Stages
 from consilium_bench.our_side import EPOCH, Hospitals
 from consilium_client.encryption import KEY_SEED_SIZE, UpdateCipher
 from consilium_client.packing import pack
 from consilium_client.quantise import quantise
 from consilium_client.seeded_chunks import SeedExpander
+from consilium_client.vector_fingerprints import BATCH
 from consilium_proto.chunks import decode_sum
 from consilium_proto.fingerprint import Challenge, Value
 from consilium_proto.parameter_sets import ParameterSet, parameter_set
 
-# Chunks whose words are multiplied at once.
-BATCH = 16
 # The others that a hospital fetches and fingerprints: T = 1 witnessed.
 WITNESSED = 1
 
@@ -37,13 +36,19 @@ def measure(layers: shapes.Layers, clients: int, bits: int, path: str) -> dict[s
     update = shapes.flat(shapes.draw(layers, 0)).astype(np.float64)
     slots = pack(quantise(update, shapes.BOUND, chosen), chosen)
     hospitals, cipher = Hospitals(clients), new_cipher(path, chosen, os.urandom(KEY_SEED_SIZE), EPOCH)
+    expander = SeedExpander(chosen, EPOCH, seal_path(path))
     # Once on a single chunk: what is loaded or made at the first call isn't what a vector costs.
-    _measure(Stages(), hospitals, cipher, chosen, slots[:1])
-    return {"seconds": _measure(stages, hospitals, cipher, chosen, slots)}
+    _measure(Stages(), hospitals, cipher, expander, chosen, slots[:1])
+    return {"seconds": _measure(stages, hospitals, cipher, expander, chosen, slots)}
 
 
 def _measure(
-    stages: Stages, hospitals: Hospitals, cipher: UpdateCipher, chosen: ParameterSet, slots: NDArray[np.uint64]
+    stages: Stages,
+    hospitals: Hospitals,
+    cipher: UpdateCipher,
+    expander: SeedExpander,
+    chosen: ParameterSet,
+    slots: NDArray[np.uint64],
 ) -> dict[str, float]:
     with stages.measured("masks"):
         masked = hospitals.mask(0, slots)
@@ -52,18 +57,24 @@ def _measure(
     total = [add_chunks(chosen, EPOCH, [chunk, chunk]) for chunk in chunks]
     with stages.measured("challenge"):
         challenge = Challenge(os.urandom(32).hex(), chosen, len(chunks))
-    own = _update_value(stages, "own", challenge, chosen, chunks)
+    own = _update_value(stages, "own", challenge, expander, chosen, chunks)
     for _ in range(WITNESSED):
-        _update_value(stages, "witnessed", challenge, chosen, chunks)
+        _update_value(stages, "witnessed", challenge, expander, chosen, chunks)
     sums = _sum_value(stages, challenge, chosen, total)
     if challenge.total([own, own]) != sums:
         raise RuntimeError("the fingerprints of the vectors don't add up to the sum's")
     return stages.seconds
 
 
-def _update_value(stages: Stages, name: str, challenge: Challenge, chosen: ParameterSet, chunks: list[bytes]) -> Value:
+def _update_value(
+    stages: Stages,
+    name: str,
+    challenge: Challenge,
+    expander: SeedExpander,
+    chosen: ParameterSet,
+    chunks: list[bytes],
+) -> Value:
     values: list[Value] = []
-    expander = SeedExpander(chosen, EPOCH)
     space = np.empty((BATCH, 2 * chosen.degree), dtype=np.uint64)
     for first, batch in _batches(chunks):
         with stages.measured(f"{name}: expansion"):

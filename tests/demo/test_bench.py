@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consilium_bench import child, report, rows, shapes
+from consilium_bench import child, our_side, report, rows, shapes
 from consilium_bench.__main__ import Bench, main
-from consilium_bench.cipher_paths import PATHS
+from consilium_bench.cipher_paths import FAST, INTERFACE, PATHS
+from consilium_bench.cpu_time import REPETITIONS, Stages, medians
 from consilium_bench.rows import Row, Sense
+from consilium_proto import seal_buffers
 
 PNG = b"\x89PNG\r\n"
 
@@ -54,6 +56,17 @@ def test_every_path_adds_up_to_the_same_error(result: dict[str, Any]) -> None:
     assert played[0]["largest_error"] <= 10 * shapes.BOUND / 254 * (1 + 1e-6)
 
 
+def test_the_interface_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed(*_: object) -> None:
+        raise AssertionError("a pointer was followed")
+
+    monkeypatch.setattr(seal_buffers, "_array", followed)
+    seal_buffers.check.cache_clear()
+    assert our_side.play(shapes.small(), 3, 8, INTERFACE)["seconds"]["add"] > 0
+    with pytest.raises(AssertionError, match="followed"):
+        our_side.play(shapes.small(), 3, 8, FAST)
+
+
 def test_the_plot_is_a_picture(folder: Path) -> None:
     assert (folder / "result.png").read_bytes().startswith(PNG)
 
@@ -77,6 +90,13 @@ def test_a_round_counts_what_each_client_does() -> None:
     assert bare.measured == pytest.approx(60 / 5)
     assert masked.measured == pytest.approx(60 / 7)
     assert (bare.met, bare.target, masked.met) == (bare.measured >= 12, 12, None)
+
+
+def test_one_odd_time_of_three_isnt_multiplied_by_the_clients() -> None:
+    repeated = [Stages() for _ in range(REPETITIONS)]
+    for each, seconds in zip(repeated, (0.2, 9.0, 0.3), strict=True):
+        each.seconds |= {"decrypt": seconds, "unpack": 0.1}
+    assert medians(repeated) == {"decrypt": 0.3, "unpack": 0.1}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from consilium_proto.chunks import (
     update_chunk_size,
 )
 from consilium_proto.errors import ChunkError
-from consilium_proto.parameter_sets import PARAMETER_SETS, parameter_set
+from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
 
 CHOSEN = parameter_set("bfv4096-q58-b8")
 EPOCH = 3
@@ -42,6 +42,36 @@ def test_the_bytes_of_a_chunk_stay_what_they_are() -> None:
     assert content[:64] == header
     assert content[64:80] == bytes(8) + b"\x01" + bytes(7)
     assert content[-64:] == SEED
+
+
+@pytest.mark.parametrize("chosen", PARAMETER_SETS.values(), ids=lambda chosen: chosen.name)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_words_take_as_many_little_endian_bytes_as_q_needs(chosen: ParameterSet, data: st.DataObject) -> None:
+    """Written here byte by byte. Words of 7 bytes are packed and unpacked in pieces that overlap."""
+    words = np.random.default_rng(1).integers(0, chosen.modulus, (2, chosen.degree), dtype=np.uint64)
+    word, place = st.integers(0, chosen.modulus - 1), st.integers(0, chosen.degree - 1)
+    for row in words:
+        for where, value in data.draw(st.lists(st.tuples(place, word), max_size=20)):
+            row[where] = value
+        row[[0, -1]] = data.draw(st.tuples(word, word))
+    body = [b"".join(value.to_bytes(chosen.word_bytes, "little") for value in row.tolist()) for row in words]
+    update, total = encode_update(chosen, EPOCH, words[0], SEED), encode_sum(chosen, EPOCH, words)
+    assert update[64:] == body[0] + SEED
+    assert total[64:] == body[0] + body[1]
+    assert (decode_update(chosen, EPOCH, update).words == words[0]).all()
+    assert (decode_sum(chosen, EPOCH, total) == words).all()
+
+
+@pytest.mark.parametrize("position", [0, 1, CHOSEN.degree - 1])
+@pytest.mark.parametrize("excess", [0, 1])
+def test_words_of_seven_bytes_are_below_q(position: int, excess: int) -> None:
+    chosen = PARAMETER_SETS["bfv4096-q56-radix-b8"]
+    content = encode_update(chosen, EPOCH, np.zeros(chosen.degree, dtype=np.uint64), SEED)
+    at, value = 64 + 7 * position, chosen.modulus + excess
+    why = f"word {position} of the chunk is {value}, not below q"
+    with pytest.raises(ChunkError, match=why):
+        decode_update(chosen, EPOCH, content[:at] + value.to_bytes(7, "little") + content[at + 7 :])
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 128, len(UPDATE) - 1, len(UPDATE) - 64])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tenseal import sealapi
 
+from consilium_proto import fingerprint
 from consilium_proto.chunk_tree import VectorContext
 from consilium_proto.fingerprint import Challenge, FingerprintError, add, challenge_seed, from_record, to_record
 from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet
 from consilium_proto.records import MAX_PUBLICATIONS
 from consilium_proto.reveal_chain import chain_value, reveals
+from consilium_proto.seal_buffers import SeedExpansion
 from consilium_proto.seal_streams import MemoryFile, SealContext
 from consilium_proto.seed_expansion import expand_seed
 from consilium_proto.witnesses import witnessed_by, witnesses_of
@@ -24,6 +29,14 @@ SUM = VectorContext("care", "heart", 1, 3, 0, "AggregatorMSP", "sum")
 def random_words(parameter_set: ParameterSet, generator: np.random.Generator) -> np.ndarray:
     shape = (CHUNKS, 2 * parameter_set.degree)
     return generator.integers(0, parameter_set.modulus, shape, dtype=np.uint64)
+
+
+def expanded_by_seal(parameter_set: ParameterSet, seed: bytes) -> np.ndarray:
+    """The polynomial of a seed, when SEAL loads a ciphertext."""
+    context, file, ciphertext = SealContext(parameter_set), MemoryFile(), sealapi.Ciphertext()
+    words = np.zeros(parameter_set.degree, dtype=np.uint64)
+    file.load(ciphertext, context.seal, context.update_stream(words, seed))
+    return context.read_sum(file.save(ciphertext))[1]
 
 
 @pytest.mark.parametrize("parameter_set", SETS, ids=lambda chosen: chosen.name)
@@ -40,6 +53,26 @@ class TestFingerprint:
         for row in (0, 1):
             exact = sum(int(words[0, place]) * weight[row] for place, weight in zip(places, weights, strict=True))
             assert challenge.chunk_values(words, 0)[0][row] == exact % parameter_set.modulus
+
+    def test_the_largest_words_and_weights_are_multiplied_exactly(
+        self, parameter_set: ParameterSet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All words and weights q − 1, so that limbs and their sums are as large as they get."""
+        largest = parameter_set.modulus - 1
+        monkeypatch.setattr(fingerprint, "_uniform", lambda *given: np.full(given[3], largest, dtype=np.uint64))
+        words = np.full((CHUNKS, 2 * parameter_set.degree), largest, dtype=np.uint64)
+        exact = 2 * parameter_set.degree * largest**3 % parameter_set.modulus
+        assert Challenge("17" * 32, parameter_set, CHUNKS).chunk_values(words, 0) == [(exact, exact)] * CHUNKS
+
+    def test_is_the_exact_sum_over_all_words_of_a_chunk(self, parameter_set: ParameterSet) -> None:
+        count, modulus = 2 * parameter_set.degree, parameter_set.modulus
+        inner = [fingerprint._uniform("17" * 32, "inner", row, count, modulus).tolist() for row in (0, 1)]
+        outer = [fingerprint._uniform("17" * 32, "outer", row, CHUNKS, modulus).tolist() for row in (0, 1)]
+        words = random_words(parameter_set, np.random.default_rng(6))
+        found = Challenge("17" * 32, parameter_set, CHUNKS).chunk_values(words, 0)
+        for chunk, factors, value in zip(words.tolist(), zip(*outer, strict=True), found, strict=True):
+            products = [sum(map(operator.mul, chunk, weights)) for weights in inner]
+            assert value == tuple(a * b % modulus for a, b in zip(factors, products, strict=True))
 
     def test_is_linear(self, parameter_set: ParameterSet) -> None:
         generator = np.random.default_rng(2)
@@ -71,14 +104,15 @@ class TestFingerprint:
         }
         assert len(values) == 3
 
-    def test_seeds_expand_as_in_seal(self, parameter_set: ParameterSet) -> None:
-        from tenseal import sealapi
+    def test_the_generators_buffer_gives_what_seal_expands(self, parameter_set: ParameterSet) -> None:
+        for seed in (bytes(64), secrets.token_bytes(64)):
+            found = np.empty(parameter_set.degree, dtype=np.uint64)
+            SeedExpansion(parameter_set.degree, parameter_set.modulus).write(seed, found)
+            assert np.array_equal(found, expanded_by_seal(parameter_set, seed))
 
-        context, file, seed = SealContext(parameter_set), MemoryFile(), secrets.token_bytes(64)
-        ciphertext = sealapi.Ciphertext()
-        words = np.zeros(parameter_set.degree, dtype=np.uint64)
-        file.load(ciphertext, context.seal, context.update_stream(words, seed))
-        expanded = context.read_sum(file.save(ciphertext))[1]
+    def test_seeds_expand_as_in_seal(self, parameter_set: ParameterSet) -> None:
+        seed = secrets.token_bytes(64)
+        expanded = expanded_by_seal(parameter_set, seed)
         assert np.array_equal(expand_seed(seed, parameter_set.degree, parameter_set.modulus), expanded)
 
     def test_numbers_beyond_q_are_refused(self, parameter_set: ParameterSet) -> None:
@@ -89,9 +123,29 @@ class TestFingerprint:
 
 
 def test_words_that_the_uniform_draw_rejects_are_drawn_again() -> None:
-    # With a modulus just above half of 2^64 almost half of the words are rejected, also with several refills.
-    modulus = (1 << 63) + 29
+    # A prime far from a power of two: 2^64 isn't near a multiple of it, so that SEAL rejects one word in twenty.
+    chosen = replace(PARAMETER_SETS["bfv4096-q60-b12"], modulus=1_037_629_354_145_832_961)
+    assert (1 << 64) % chosen.modulus > 0.04 * (1 << 64)
+    for number in range(5):
+        seed, found = number.to_bytes(64, "little"), np.empty(chosen.degree, dtype=np.uint64)
+        expanded = expanded_by_seal(chosen, seed)
+        SeedExpansion(chosen.degree, chosen.modulus).write(seed, found)
+        assert np.array_equal(found, expanded)
+        assert np.array_equal(expand_seed(seed, chosen.degree, chosen.modulus), expanded)
+
+
+def test_many_rejected_words_take_several_more_refills() -> None:
+    # With a modulus just above half of 2^64 almost half of the words are rejected.
+    modulus, found = (1 << 63) + 29, np.empty(4096, dtype=np.uint64)
     assert (expand_seed(bytes(64), 4096, modulus) < np.uint64(modulus)).all()
+    SeedExpansion(4096, modulus).write(bytes(64), found)
+    assert np.array_equal(found, expand_seed(bytes(64), 4096, modulus))
+
+
+@pytest.mark.parametrize("changed", [{"degree": 8192}, {"modulus": (1 << 60) + 1}], ids=["too many words", "too large"])
+def test_what_cant_be_multiplied_exactly_is_refused(changed: dict[str, int]) -> None:
+    with pytest.raises(FingerprintError, match="can't be multiplied exactly"):
+        Challenge("17" * 32, replace(SETS[0], **changed), 1)
 
 
 @pytest.mark.parametrize(

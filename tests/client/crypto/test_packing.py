@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +73,21 @@ def test_values_and_slots_out_of_range_are_named() -> None:
         unpack(slots, BYTE, 20_000)
     slots[1, 3] -= np.uint64(1)
     check_slots(slots, BYTE.plain_bits)
+
+
+@EVERY_SET
+def test_a_set_whose_digits_dont_fit_its_slots_is_refused(name: str) -> None:
+    """The largest values of all digits would reach beyond t, and be lost modulo t."""
+    chosen = parameter_set(name)
+    fits = chosen.plain_bits // chosen.fields
+    widest = replace(chosen, field_base=1 << fits, plain_bits=fits * chosen.fields)
+    largest = np.full(chosen.values_per_chunk, chosen.largest_value, dtype=np.uint32)
+    assert (unpack(pack(largest, widest), widest, largest.size) == largest).all()
+    for wrong in (replace(widest, field_base=(1 << fits) + 1), replace(widest, plain_bits=widest.plain_bits - 1)):
+        with pytest.raises(PackingError, match=f"{chosen.fields} digits in base {wrong.field_base} don't fit a slot"):
+            pack(largest, wrong)
+        with pytest.raises(PackingError, match="don't fit a slot"):
+            unpack(np.zeros((1, chosen.degree), dtype=np.uint64), wrong, largest.size)
 
 
 def test_wrong_types_and_shapes_are_named() -> None:

@@ -23,6 +23,34 @@ def test_known_values_round_half_to_even() -> None:
     assert clipped_count(update, 127.0) == 2
 
 
+def ties(levels: int, bound: float) -> list[float]:
+    """Coordinates on a level, between two and next to that, from one end to the other."""
+    middles = [
+        step / 2 * (bound / levels) for step in (-2 * levels, 1 - 2 * levels, -3, -1, 0, 1, 3, 5, 2 * levels - 1)
+    ]
+    return [near for middle in middles for near in (np.nextafter(middle, -1), middle, np.nextafter(middle, 1))]
+
+
+@EVERY_SET
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(update=finite_updates, bound=st.one_of(bounds, st.integers(1, 2**20).map(float)))
+def test_each_is_scaled_clipped_and_rounded_by_itself(
+    name: str, dtype: type[np.floating], update: Update, bound: float
+) -> None:
+    """As the formula says it, one IEEE operation after another in Python's floats."""
+    chosen = parameter_set(name)
+    offset = 1 << chosen.bits - 1
+    levels = offset - 1
+    with np.errstate(over="ignore"):
+        given_one = np.concatenate([update, ties(levels, bound)]).astype(dtype)
+    given_one = given_one[np.isfinite(given_one)]
+    scale = np.float64(levels) / np.float64(bound)
+    with np.errstate(over="ignore"):
+        scaled = [float(np.float64(value) * scale) for value in given_one]
+    expected = [round(max(-levels, min(levels, value))) + offset for value in scaled]
+    assert quantise(given_one, bound, chosen).tolist() == expected
+
+
 @EVERY_SET
 @given(update=finite_updates, bound=bounds)
 def test_integers_are_in_range_and_deterministic(name: str, update: Update, bound: float) -> None:

@@ -1,19 +1,21 @@
-"""Both ways through SEAL give the same bytes; prepared encryptions of zero become encryptions like any other."""
+"""Both ways through SEAL give the same bytes, which are SEAL's own."""
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tenseal import sealapi
+from seal_reference import SealReference
 
-from consilium_client.cipher_path import CipherPath
 from consilium_client.encryption import UpdateCipher
 from consilium_client.seal_paths import BufferPath, InterfacePath, open_path
-from consilium_client.zeros import PreparedZeros, add_plaintext
 from consilium_proto import seal_buffers
+from consilium_proto.chunks import encode_update
+from consilium_proto.cipher_path import CipherPath
 from consilium_proto.parameter_sets import PARAMETER_SETS, ParameterSet, parameter_set
 from consilium_proto.seal_buffers import SealBuffersError
 from consilium_proto.seal_streams import SealContext
@@ -31,46 +33,37 @@ def some_slots(chosen: ParameterSet, seed: int) -> NDArray[np.uint64]:
     return slots
 
 
-class Repeatable:
-    """A context whose generator always starts alike, so that two encryptions of the same are the same."""
-
-    def __init__(self, chosen: ParameterSet) -> None:
-        self.context = SealContext(chosen, seed=[7] * 8)
-        self.key = sealapi.KeyGenerator(self.context.seal).secret_key()
-        self.encryptor = sealapi.Encryptor(self.context.seal, self.key)
-        self.decryptor = sealapi.Decryptor(self.context.seal, self.key)
-
-
 @EVERY_SET
-def test_both_ways_give_the_same_bytes(chosen: ParameterSet) -> None:
-    fixed = Repeatable(chosen)
-    interface, buffers = InterfacePath(fixed.context), BufferPath(fixed.context)
+def test_both_ways_give_the_same_bytes_and_they_are_seals(chosen: ParameterSet) -> None:
+    seal = SealReference(chosen)
+    interface, buffers = InterfacePath(seal.context), BufferPath(seal.context)
+    fixed = seal.encrypt(np.zeros(chosen.degree, dtype=np.uint64))
+    for path in (interface, buffers):
+        zero = path.encrypt_zero(seal.encryptor)
+        assert (zero.words == fixed.words).all()
+        assert zero.seed == fixed.seed
     for seed in range(4):
         slots = some_slots(chosen, seed)
-        one, other = (path.encrypt(fixed.encryptor, slots) for path in (interface, buffers))
-        assert (one.words == other.words).all()
-        assert one.seed == other.seed
-        wholes = np.empty((2, 2 * chosen.degree), dtype=np.uint64)
-        for path, whole in zip((interface, buffers), wholes, strict=True):
-            path.expand(one, whole)
-        assert (wholes[0] == wholes[1]).all()
-        for path in (interface, buffers):
-            found = np.empty(chosen.degree, dtype=np.uint64)
-            path.decrypt(fixed.decryptor, wholes[0].reshape(2, -1), found)
-            assert (found == slots).all()
+        chunk = replace(seal.encrypt(slots), seed=secrets.token_bytes(64))
+        expanded = np.empty((2, 2 * chosen.degree), dtype=np.uint64)
+        for path, whole in zip((interface, buffers), expanded, strict=True):
+            path.expand(chunk, whole)
+            assert (whole == seal.expand(chunk).reshape(-1)).all()
+        products = [path.times(seal.key.data(), list(seal.expand(chunk))).copy() for path in (interface, buffers)]
+        assert (products[0] == products[1]).all()
 
 
 @EVERY_SET
-def test_a_zero_with_a_plaintext_added_is_what_seal_encrypts(chosen: ParameterSet) -> None:
-    """Under the same randomness the bytes are equal, so nothing tells a prepared encryption from another."""
-    fixed = Repeatable(chosen)
-    path = InterfacePath(fixed.context)
-    zero = path.encrypt(fixed.encryptor, np.zeros(chosen.degree, dtype=np.uint64))
-    for seed in range(6):
-        slots = some_slots(chosen, seed)
-        whole = path.encrypt(fixed.encryptor, slots)
-        assert whole.seed == zero.seed
-        assert (add_plaintext(chosen, zero.words, slots) == whole.words).all()
+@pytest.mark.parametrize("path", CipherPath)
+def test_what_a_cipher_encrypts_is_what_seal_encrypts(chosen: ParameterSet, path: CipherPath) -> None:
+    """Under the same randomness, with every word and the seed: SEAL adds the plaintext itself."""
+    seal = SealReference(chosen)
+    cipher = UpdateCipher(chosen, SEED, 1, path)
+    cipher._encryptor = seal.encryptor
+    slots = np.stack([some_slots(chosen, seed) for seed in range(3)])
+    for row, chunk in zip(slots, cipher.encrypt(slots), strict=True):
+        expected = seal.encrypt(row)
+        assert chunk == encode_update(chosen, 1, expected.words, expected.seed)
 
 
 def test_where_the_buffers_cant_be_used_the_interface_is(
@@ -109,22 +102,22 @@ def test_a_difference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     seal_buffers.check.cache_clear()
 
 
-# ---- prepared zeros
+@pytest.mark.parametrize("place", [0, 4095])
+def test_a_difference_in_a_seeds_expansion_is_noticed(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    class Wrong(seal_buffers.SeedExpansion):
+        def write(self, seed: bytes, words: NDArray[np.uint64]) -> None:
+            super().write(seed, words)
+            words[place] ^= np.uint64(1)
+
+    monkeypatch.setattr(seal_buffers, "SeedExpansion", Wrong)
+    seal_buffers.check.cache_clear()
+    with pytest.raises(SealBuffersError, match="what its interface says"):
+        seal_buffers.check(BYTE)
+    seal_buffers.check.cache_clear()
 
 
-def test_each_zero_is_used_once_and_then_the_cipher_goes_on_by_itself() -> None:
-    source, prepared = UpdateCipher(BYTE, SEED, 1), PreparedZeros()
-    made = [source.encrypt_zero() for _ in range(3)]
-    for zero in made:
-        prepared.add(zero)
-    slots = np.stack([some_slots(BYTE, seed) for seed in range(5)])
-    cipher = UpdateCipher(BYTE, SEED, 1, zeros=prepared)
-    chunks = list(cipher.encrypt(slots))
-    assert [chunk[-64:] for chunk in chunks[:3]] == [zero.seed for zero in made]
-    assert len({chunk[-64:] for chunk in chunks}) == 5
-    assert len(prepared) == 0
-    assert prepared.take() is None
-    from consilium_aggregator.summation import add_chunks
-
-    sums = [add_chunks(BYTE, 1, [chunk]) for chunk in chunks]
-    assert (cipher.decrypt(sums) == slots).all()
+def test_a_generator_whose_buffer_is_of_another_size_isnt_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # There lies the size of the seed.
+    monkeypatch.setattr(seal_buffers, "_GENERATOR_COUNT", 4 * 8)
+    with pytest.raises(SealBuffersError):
+        seal_buffers.SeedExpansion(BYTE.degree, BYTE.modulus).write(SEED, np.empty(BYTE.degree, dtype=np.uint64))

@@ -1,4 +1,4 @@
-"""Which way ciphertexts and plaintexts take in and out of SEAL."""
+"""Which way polynomials take in and out of SEAL."""
 
 from __future__ import annotations
 
