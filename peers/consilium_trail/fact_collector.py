@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-import msgspec
-
 from consilium_chaincode.federation import state_keys
 from consilium_proto.canonical import Record, decode
 from consilium_proto.errors import WireError
@@ -17,18 +15,12 @@ from consilium_trail.blocks.transactions import CONFIG, Invocation, Transaction,
 from consilium_trail.definitions import LIFECYCLE, NoDefinitionError, chaincode_policy
 from consilium_trail.errors import MalformedTransactionError
 from consilium_trail.facts import AttestedFact, DisputeFact, PrivacyFact, RoundFact, StudyFacts, TransactionFact
+from consilium_trail.subjects import subject_of
 from consilium_trail.validation_codes import VALID, code_name
 
 FEDERATION = "federation"
 R = TypeVar("R", bound=Record)
 _LATEST = 2**53  # milliseconds; what a client may write beyond isn't a time
-
-
-class _Subject(msgspec.Struct):
-    """What most arguments of the contract name."""
-
-    study: str = ""
-    round: int = 0
 
 
 class _RoundSoFar:
@@ -102,7 +94,7 @@ class FactCollector:
             self._definitions(call)
         if call.chaincode != FEDERATION:
             return
-        subject = _subject(call)
+        subject = subject_of(call.arguments)
         if subject.study != self.study or (self.rounds and subject.round and subject.round not in self.rounds):
             return
         if subject.round or not self.rounds:
@@ -161,15 +153,6 @@ def decoded(block: Block) -> list[Transaction | None]:
         except MalformedTransactionError:
             found.append(None)
     return found
-
-
-def _subject(call: Invocation) -> _Subject:
-    if len(call.arguments) != 1:
-        return _Subject()
-    try:
-        return msgspec.json.decode(call.arguments[0], type=_Subject)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Subject()
 
 
 def _transaction_fact(

@@ -11,10 +11,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import msgspec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from fabric_protos.peer import transaction_pb2
 
 from consilium_peers.audit.errors import BrokenLedgerError, NotOnLedgerError
 from consilium_peers.audit.ledger_keys import read_key
@@ -26,9 +24,10 @@ from consilium_trail.blocks.configuration import ChannelConfiguration, decode_co
 from consilium_trail.blocks.read_write_sets import Version, Write
 from consilium_trail.blocks.transactions import CONFIG, Invocation, Signer, Transaction, decode_transaction
 from consilium_trail.errors import MalformedTransactionError, TrailError
+from consilium_trail.subjects import subject_of
+from consilium_trail.validation_codes import VALID, code_name
 
 R = TypeVar("R", bound=Record)
-VALID = "VALID"
 Say = Callable[[int, int], None]
 """Tells how many blocks of how many were read."""
 
@@ -121,7 +120,7 @@ class History:
         chaincode: the federation's chaincode.
         entries: its transactions, also invalid ones, in the ledger's order.
         configurations: in their order.
-        signers: by serialized identity.
+        signers: who signed valid transactions, by serialized identity.
     """
 
     chaincode: str
@@ -200,7 +199,7 @@ class History:
             raise BrokenLedgerError(f"block {block.number} doesn't hold the transactions that its header names")
 
     def _take(self, block: Block, position: int, envelope: bytes) -> None:
-        code = validation_code(block.flags[position])
+        code = code_name(block.flags[position])
         try:
             transaction = decode_transaction(envelope)
         except MalformedTransactionError as error:
@@ -210,7 +209,7 @@ class History:
                 ) from None
             return
         creator = transaction.envelope.creator
-        if creator is not None:
+        if creator is not None and code == VALID:
             self._saw(creator, "sent", block.number)
         if transaction.envelope.kind == CONFIG and code == VALID:
             found = decode_configuration(transaction.envelope.data)
@@ -218,7 +217,8 @@ class History:
         invocation = transaction.invocation
         if invocation is None:
             return
-        for endorsement in invocation.endorsements:
+        # An invalid transaction may name endorsers that never existed.
+        for endorsement in invocation.endorsements if code == VALID else ():
             self._saw(endorsement.endorser, "endorsed", block.number)
         if invocation.chaincode == self.chaincode:
             entry = _entry(block.number, position, code, transaction, invocation, len(envelope))
@@ -231,27 +231,6 @@ class History:
         else:
             seen.acts.add(act)
             seen.last_block = block
-
-
-class Subject(msgspec.Struct):
-    """What most arguments name, among much else: a study, and a round of it."""
-
-    study: str = ""
-    round: int = 0
-
-
-def subject_of(argument: bytes) -> Subject:
-    """Return what an argument is about; nothing when it isn't JSON that names anything."""
-    try:
-        return msgspec.json.decode(argument, type=Subject)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Subject()
-
-
-def validation_code(flag: int) -> str:
-    """Return the name of a validation code."""
-    known = transaction_pb2.TxValidationCode.values()
-    return str(transaction_pb2.TxValidationCode.Name(flag)) if flag in known else f"CODE_{flag}"
 
 
 def common_name(certificate: bytes) -> str:
@@ -267,8 +246,7 @@ def _entry(block: int, position: int, code: str, transaction: Transaction, invoc
     envelope = transaction.envelope
     creator = envelope.creator
     own = [each for each in invocation.sets if each.namespace == invocation.chaincode]
-    argument = invocation.arguments[0] if invocation.arguments else b""
-    about = subject_of(argument)
+    about = subject_of(invocation.arguments)
     return Entry(
         block=block,
         position=position,
@@ -279,7 +257,7 @@ def _entry(block: int, position: int, code: str, transaction: Transaction, invoc
         certificate="" if creator is None else common_name(creator.certificate),
         endorsers=tuple(sorted({each.endorser.msp_id for each in invocation.endorsements})),
         function=invocation.function,
-        argument=argument,
+        argument=invocation.arguments[0] if invocation.arguments else b"",
         study=about.study,
         round=about.round,
         event=invocation.event.name if invocation.event else "",

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consilium_peers.audit.errors import NotOnLedgerError
-from consilium_peers.audit.history import VALID, validation_code
 from consilium_peers.audit.ledger_keys import shown_key
 from consilium_peers.audit.moments import shown_moment
 from consilium_trail.blocks.block import Block
 from consilium_trail.blocks.transactions import Transaction, decode_transaction
 from consilium_trail.errors import MalformedTransactionError
+from consilium_trail.validation_codes import VALID, code_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class KeyChange:
 def key_changes(block: Block, chaincode: str, key: str) -> Iterator[KeyChange]:
     """Yield what a block's valid transactions wrote under a key, which is given as people read it."""
     for position, envelope in enumerate(block.envelopes):
-        if validation_code(block.flags[position]) != VALID:
+        if code_name(block.flags[position]) != VALID:
             continue
         try:
             transaction = decode_transaction(envelope)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consilium_peers.audit.configuration_changes import changed_elements
-from consilium_peers.audit.history import VALID, common_name, validation_code
+from consilium_peers.audit.history import common_name
 from consilium_peers.audit.ledger_keys import shown_key
 from consilium_peers.audit.moments import shown_moment
 from consilium_trail.blocks.block import Block
@@ -14,6 +14,7 @@ from consilium_trail.blocks.configuration import ChannelConfiguration, decode_co
 from consilium_trail.blocks.read_write_sets import NamespaceSet, Version
 from consilium_trail.blocks.transactions import CONFIG, Invocation, Signer, Transaction, decode_transaction
 from consilium_trail.errors import MalformedTransactionError
+from consilium_trail.validation_codes import VALID, code_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def block_summary(block: Block, size: int) -> BlockSummary:
     return BlockSummary(
         number=block.number,
         transactions=len(block.envelopes),
-        valid=sum(validation_code(flag) == VALID for flag in block.flags),
+        valid=sum(code_name(flag) == VALID for flag in block.flags),
         proposed=proposed,
         kinds=tuple(kinds),
         signed_by=_signers(block),
@@ -84,7 +85,7 @@ def _document(block: Block, position: int, transaction: Transaction, size: int) 
         "tx_id": envelope.tx_id,
         "block": block.number,
         "position": position,
-        "validation_code": validation_code(block.flags[position]),
+        "validation_code": code_name(block.flags[position]),
         "type": envelope.kind,
         "channel": envelope.channel,
         "proposed": shown_moment(envelope.timestamp),

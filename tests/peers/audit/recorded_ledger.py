@@ -5,9 +5,10 @@ from __future__ import annotations
 from federation_ledger import FederationLedger, Refusal
 
 from consilium_chaincode.shim.memory_stub import Simulation
-from consilium_peers.audit.history import Entry, History, subject_of
+from consilium_peers.audit.history import Entry, History
 from consilium_proto.canonical import Record, encode
 from consilium_trail.blocks.read_write_sets import Version, Write
+from consilium_trail.subjects import subject_of
 
 ENDORSERS = ("AlphaMSP", "BetaMSP", "DeltaMSP")
 
@@ -44,7 +45,7 @@ class RecordedLedger(FederationLedger):
 
     def _entry(self, simulation: Simulation, code: str, position: int) -> Entry:
         function, argument, organization = self._asked[simulation.tx_id]
-        subject = subject_of(argument)
+        subject = subject_of((argument,))
         return Entry(
             block=self.history.height,
             position=position,

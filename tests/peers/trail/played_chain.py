@@ -81,6 +81,8 @@ class PlayedChain:
         self._configured_in = 0
         self.orderers: tuple[ChainMember, ...] = consortium.orderers[:3]
         """Who signs the next blocks."""
+        self.next_flags = b""
+        """How the next block's transactions are marked, if not as valid."""
 
     # ---- transactions
 
@@ -139,6 +141,7 @@ class PlayedChain:
     def seal(self, envelopes: Sequence[bytes], flags: bytes = b"", configured_in: int | None = None) -> int:
         """Add a block of these transactions, signed by the orderers; all are marked valid unless flags are given."""
         number = len(self.raw)
+        flags, self.next_flags = flags or self.next_flags or bytes(len(envelopes)), b""
         header = Header(number, self._previous, data_hash(envelopes))
         signatures = self._signatures(header, self._configured_in if configured_in is None else configured_in)
         block = common_pb2.Block(
@@ -146,9 +149,7 @@ class PlayedChain:
                 number=number, previous_hash=header.previous_hash, data_hash=header.data_hash
             ),
             data=common_pb2.BlockData(data=envelopes),
-            metadata=common_pb2.BlockMetadata(
-                metadata=[signatures, b"", flags or bytes(len(envelopes)), b"", b"peer's own"]
-            ),
+            metadata=common_pb2.BlockMetadata(metadata=[signatures, b"", flags, b"", b"peer's own"]),
         )
         self.raw.append(block.SerializeToString())
         self._previous = header.hash()

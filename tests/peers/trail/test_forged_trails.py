@@ -11,9 +11,10 @@ import federation_world as world
 import pytest
 from forgeries import DAY, FORGED, Forgery, closing, registration, swap_an_endorsement
 from played_chain import MVCC_READ_CONFLICT, PlayedChain
-from played_membership import PlayedConsortium
+from played_membership import PlayedConfiguration, PlayedConsortium
 
 from consilium_network import certificates
+from consilium_network.certificates import Authority
 from consilium_trail.blocks.transactions import transaction_id
 from consilium_trail.errors import MalformedConfigurationError
 from consilium_trail.roots import TrustedRoots
@@ -142,15 +143,44 @@ def test_an_endorser_whose_certificate_had_expired_does_not_count(tmp_path: Path
     assert "of BetaMSP had expired" in found.finding.reason
 
 
-def test_an_expired_root_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endorser_whose_root_had_expired_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    consortium = PlayedConsortium()
     monkeypatch.setattr(certificates, "AUTHORITY_DAYS", 5)
-    chain = PlayedChain(PlayedConsortium())
+    consortium.authorities[world.BETA] = Authority.create("short-lived", world.BETA)
+    for role in ("admin", "client", "peer", "orderer"):
+        consortium.members[world.BETA, role] = consortium.issue(world.BETA, role)
+    consortium.configuration = PlayedConfiguration(consortium)
+    chain = PlayedChain(consortium)
     chain.begin_study()
     chain.now += 10 * DAY
     chain.commit(closing(chain))
     found = verified(chain, tmp_path)
-    assert found.finding.step in (Step.CREATORS, Step.ENDORSEMENTS)
-    assert "had expired" in found.finding.reason
+    assert found.finding.step is Step.ENDORSEMENTS
+    assert "of BetaMSP had expired" in found.finding.reason
+
+
+MARKED: dict[str, bytes] = {
+    "a transaction signed by another key": bytes([4]),
+    "other arguments than were endorsed": bytes([5]),
+    "another id": bytes([8]),
+    "a transaction twice in a block": bytes([0, 9]),
+    "two endorsements of three": bytes([10]),
+    "a swapped endorsement": bytes([10]),
+    "an old version read": bytes([11]),
+    "a conflict within a block": bytes([0, 11]),
+    "a phantom in a range": bytes([12]),
+}
+"""The validation codes that peers give the transactions of a forgery's first block."""
+
+
+@pytest.mark.parametrize(("forgery", "flags"), MARKED.items(), ids=MARKED.keys())
+def test_what_is_marked_as_what_it_is_spoils_nothing(
+    forgery: str, flags: bytes, chain: PlayedChain, tmp_path: Path
+) -> None:
+    chain.next_flags = flags
+    FORGED[forgery].forge(chain)
+    found = verified(chain, tmp_path)
+    assert found.verdict is Verdict.SOUND, found.finding
 
 
 def test_a_hospital_whose_root_is_not_trusted_counts_nowhere(chain: PlayedChain, tmp_path: Path) -> None:
