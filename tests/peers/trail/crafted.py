@@ -1,7 +1,8 @@
 """Transactions that a member can get ordered although no honest client sends them, and how real peers mark them.
 
-One is left out, a read and write set that is none: peers of Fabric 3.1.1 wait for ever behind it
-(core/common/validation/statebased, ExtractValidationParameterDependency) when another transaction of the block follows.
+Some are left out: data that isn't a transaction at all, as real peers stop for good at a later one in the same block.
+Fabric 3.1.1 waits for word of every transaction's keys, and of one that it can't decode none comes
+(core/common/validation/statebased, `extractDependenciesForTx`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ class Parts:
     action: Any
     response: Any
     result: Any
-    data: bytes | None = None
     behind: bytes = b""
 
 
@@ -49,7 +49,7 @@ def crafted(transaction: Transaction, client: Identity, change: Callable[[Parts]
         parts.response.extension = parts.result.SerializeToString()
         parts.action.action.proposal_response_payload = parts.response.SerializeToString()
     inner.actions[0].payload = parts.action.SerializeToString() + parts.behind
-    parts.payload.data = parts.data if parts.data is not None else inner.SerializeToString() + parts.behind
+    parts.payload.data = inner.SerializeToString() + parts.behind
     raw = parts.payload.SerializeToString() + parts.behind
     return replace(transaction, envelope=common_pb2.Envelope(payload=raw, signature=client.sign(raw)))
 
@@ -82,8 +82,8 @@ def change_the_id(parts: Parts) -> None:
     parts.payload.header.channel_header = header.SerializeToString()
 
 
-def put_garbage_in(parts: Parts) -> None:
-    parts.data = b"\xff garbage"
+def write_garbage(parts: Parts) -> None:
+    parts.result.results = b"\xff garbage"
 
 
 def answer_for_another_chaincode(parts: Parts) -> None:
@@ -116,7 +116,7 @@ CRAFTED: dict[Callable[[Parts], None], tuple[str, ...]] = {
     add_deep_groups: ("VALID",),
     change_the_proposal: ("INVALID_ENDORSER_TRANSACTION",),
     change_the_id: ("BAD_PROPOSAL_TXID",),
-    put_garbage_in: ("INVALID_ENDORSER_TRANSACTION",),
+    write_garbage: ("BAD_RWSET",),
     answer_for_another_chaincode: ("INVALID_CHAINCODE",),
     announce_for_another_chaincode: ("INVALID_OTHER_REASON",),
     write_a_namespace_twice: ("ILLEGAL_WRITESET",),
