@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from consilium_demo import audit
 from consilium_demo.processes import Background, StepError, run, run_each, run_json, run_shown
 from consilium_demo.scenario import HospitalFiles, Variation, study_document, write_hospitals, write_policy
 
@@ -159,8 +160,13 @@ def demonstrate(arguments: argparse.Namespace) -> None:
         with Background(folder / "logs") as background:
             train(network, hospitals, background, folder, study_document(variation)["rounds"])
             say("the result")
-            finish(hospitals, folder)
-    print(f"\n{time.monotonic() - started:.0f} s; report {folder / 'report.html'}, figures {folder / 'result.json'}")
+            result = finish(hospitals, folder)
+        say("the audit")
+        audit.export(network, hospitals[0].study_name, folder)
+    result["audit"] = audit.verify(folder)
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    left = "report.html, result.json, trail.zip, trail-report.pdf"
+    print(f"\n{time.monotonic() - started:.0f} s; in {folder}: {left}")
 
 
 def main() -> int:

@@ -88,6 +88,20 @@ def test_every_figure_that_is_promised_is_in_the_result(result: dict[str, Any]) 
     assert result["rounds"][-1]["model"] == result["model_hash"]
 
 
+def test_the_studys_trail_verifies_without_a_network(demo: tuple[Path, str], result: dict[str, Any]) -> None:
+    folder, printed = demo
+    audit = result["audit"]
+    assert audit["verified"]
+    # Two rounds with a dozen writes of three hospitals each, every one endorsed by two hospitals or more.
+    assert audit["endorsements"] > 2 * 2 * 12
+    assert audit["endorsements_per_second"] > 0
+    isolated = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+    assert audit["without_network"] or not isolated
+    assert "trail sound, verified" in printed
+    assert (folder / "trail-report.pdf").read_bytes().startswith(b"%PDF")
+    assert result["model_hash"] in (folder / "trail-report.html").read_text()
+
+
 def test_the_federated_model_is_about_as_good_as_a_pooled_one(result: dict[str, Any]) -> None:
     assert abs(result["auc"]["federated"] - result["auc"]["pooled"]) < 0.05
 

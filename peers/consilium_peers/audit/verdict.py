@@ -8,13 +8,14 @@ from consilium_peers.audit.exporter import Exporter
 from consilium_trail.verification.results import RoundProof, Verdict, Verification
 
 
-def as_document(found: Verification, exporter: Exporter | None, reports: str) -> dict[str, Any]:
+def as_document(found: Verification, exporter: Exporter | None, reports: str, seconds: float) -> dict[str, Any]:
     """Return the answer as plain values.
 
     Args:
         found: the verifier's answer.
         exporter: who signed; None unless the trail is sound.
         reports: what became of the comparison of the reports; "" when they weren't looked at.
+        seconds: how long the verification took, the reports' comparison apart.
     """
     finding, counts = found.finding, found.counts
     return {
@@ -44,6 +45,7 @@ def as_document(found: Verification, exporter: Exporter | None, reports: str) ->
             "endorsements": counts.endorsements,
             "orderer_signatures": counts.orderer_signatures,
             "not_replayed": counts.not_replayed,
+            "seconds": seconds,
         },
         "reports": reports or None,
         "rounds": [_round(each) for each in found.rounds],

@@ -85,13 +85,15 @@ def _verify(arguments: argparse.Namespace) -> int:
         from consilium_trail.verify import verify_trail
 
         roots = TrustedRoots.load(arguments.roots)
+        started = time.monotonic()
         found = verify_trail(arguments.trail, roots, _Progress(), arguments.artifacts)
+        seconds = time.monotonic() - started
         reports, exporter = "", None
         if found.verdict is Verdict.SOUND:
             exporter = exporter_of(arguments.trail)
             if not arguments.without_reports:
                 found, reports = _with_reports(found, arguments.trail)
-        document = as_document(found, exporter, reports)
+        document = as_document(found, exporter, reports, seconds)
         print(json.dumps(document, indent=2) if arguments.json else as_text(found, exporter, reports))
         sys.stdout.flush()
         return exit_code(found.verdict)
