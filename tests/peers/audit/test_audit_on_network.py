@@ -139,6 +139,17 @@ async def test_every_question_has_a_table_json_and_csv(
             assert list(parsed[0]) == list(rows[0])
 
 
+async def test_an_auditor_may_choose_whose_peer_answers(
+    audited: AuditedStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Orderers' signatures differ from peer to peer, hashes don't."""
+    words = ("blocks", "--from", "0", "--to", "9")
+    own = await ask_json(audited, capsys, *words, "--peer", "RegulatorMSP")
+    other = await ask_json(audited, capsys, *words, "--peer", "HungaryMSP")
+    assert [each["hash"] for each in own] == [each["hash"] for each in other]
+    assert len(own) == 10
+
+
 async def test_a_transaction_with_everything_in_it(audited: AuditedStudy, capsys: pytest.CaptureFixture[str]) -> None:
     (opened, *_) = await ask_json(audited, capsys, "rounds", audited.name, "--round", "1")
     shown = await ask_json(audited, capsys, "tx", opened["tx_id"])
