@@ -17,6 +17,7 @@ from consilium_trail.blocks.wire import parse
 from consilium_trail.errors import MalformedBlockError, MalformedConfigurationError, TrailError
 
 LIFECYCLE = "_lifecycle"
+FEDERATION = "federation"
 _IMPLICIT = "_implicit_org_"
 _VALIDATOR = "vscc"
 

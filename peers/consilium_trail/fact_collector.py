@@ -12,13 +12,12 @@ from consilium_proto.records import Anchor, Attestation, Disproof, MalformedChun
 from consilium_trail.blocks.block import Block
 from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
 from consilium_trail.blocks.transactions import CONFIG, Invocation, Transaction, decode_transaction
-from consilium_trail.definitions import LIFECYCLE, NoDefinitionError, chaincode_policy
+from consilium_trail.definitions import FEDERATION, LIFECYCLE, NoDefinitionError, chaincode_policy
 from consilium_trail.errors import MalformedTransactionError
 from consilium_trail.facts import AttestedFact, DisputeFact, PrivacyFact, RoundFact, StudyFacts, TransactionFact
 from consilium_trail.subjects import subject_of
 from consilium_trail.validation_codes import VALID, code_name
 
-FEDERATION = "federation"
 R = TypeVar("R", bound=Record)
 _LATEST = 2**53  # milliseconds; what a client may write beyond isn't a time
 

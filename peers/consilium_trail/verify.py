@@ -27,6 +27,7 @@ from consilium_trail.blocks.block import Block
 from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
 from consilium_trail.blocks.read_write_sets import Version
 from consilium_trail.blocks.transactions import CONFIG, Transaction
+from consilium_trail.definitions import FEDERATION
 from consilium_trail.errors import TrailError
 from consilium_trail.fact_collector import decoded
 from consilium_trail.membership import Membership
@@ -40,9 +41,9 @@ from consilium_trail.verification.configuration_updates import check_update
 from consilium_trail.verification.derived import check_derived, check_envelopes
 from consilium_trail.verification.findings import Place, Step, UnsoundError
 from consilium_trail.verification.flags import UsedIds, check_flag, place_of, without_duplicates
-from consilium_trail.verification.moments import EARLIEST, moment_of
+from consilium_trail.verification.moments import EARLIEST, vouched_moment
 from consilium_trail.verification.ordering import check_consenters, check_last_configuration, check_quorum
-from consilium_trail.verification.replay import FEDERATION, Replay
+from consilium_trail.verification.replay import Replay
 from consilium_trail.verification.results import Counts, Verification, sound, unreadable, unsound
 from consilium_trail.verification.sums import SumCheck
 from consilium_trail.verification.transactions import Outcome, Rules
@@ -199,7 +200,7 @@ class _Run:
         self._replay.check(place, transaction, call, (block.number, position))  # step 8
         self._state.apply(call.sets, Version(block.number, position))
         if call.chaincode == FEDERATION:
-            self._passed = max(self._passed, moment_of(transaction.envelope.timestamp))
+            self._passed = max(self._passed, vouched_moment(transaction) or EARLIEST)
             self._sums.check(place, creator.msp_id, call)  # step 9
             self._artifacts.note(creator.msp_id, call)
         else:

@@ -76,6 +76,7 @@ class Bench:
         self._memory()
         found = self._ask("dispute", repetitions=5 if self._arguments.small else 50)
         self.rows += rows.dispute_rows(found)
+        self.rows.append(rows.trail_row(self._ask("trail", repetitions=3 if self._arguments.small else 20)))
         if self._arguments.with_ledger:
             self._ledger()
 

@@ -21,6 +21,7 @@ FINGERPRINTS = 1.3
 MEMORY = 1.05
 DISPUTE_MILLISECONDS = 50.0
 LEDGER_SECONDS = 4.0
+ENDORSEMENTS_PER_SECOND = 1000.0
 
 # What every hospital does with the one sum; all else is in the measured time once for each.
 _EACH_DOES_OURS = ("decrypt", "unpack", "dequantise")
@@ -121,6 +122,12 @@ def dispute_rows(found: Answer) -> list[Row]:
         Row("a dispute decided, slowest", found["milliseconds"]["max"], "ms", target=DISPUTE_MILLISECONDS),
         Row(f"a list of {found['chunks']} chunks taken, slowest", found["list_milliseconds"]["max"], "ms"),
     ]
+
+
+def trail_row(found: Answer) -> Row:
+    """Return how many endorsements of a trail one core verifies in a second."""
+    rate = found["endorsements_per_second"]
+    return Row("a trail's endorsements verified, one core", rate, "/s", Sense.AT_LEAST, ENDORSEMENTS_PER_SECOND)
 
 
 def ledger_row(found: Answer) -> Row:

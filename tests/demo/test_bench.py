@@ -34,11 +34,19 @@ def result(folder: Path) -> dict[str, Any]:
 
 def test_every_measurement_has_its_row(result: dict[str, Any]) -> None:
     names = " | ".join(row["name"] for row in result["rows"])
-    for part in ("upload", "masks of 10 hospitals", "inner products", "own + witnessed + sum", "peak", "a dispute"):
+    for part in (
+        "upload",
+        "masks of 10 hospitals",
+        "inner products",
+        "own + witnessed + sum",
+        "peak",
+        "a dispute",
+        "a trail",
+    ):
         assert part in names
     assert all(row["measured"] > 0 for row in result["rows"])
     assert result["machine"]["cores"]
-    assert {"our_side", "verification", "aggregator_memory", "dispute"} == {
+    assert {"our_side", "verification", "aggregator_memory", "dispute", "trail"} == {
         name.partition(":")[0] for name in result["measurements"]
     }
 

@@ -1,7 +1,7 @@
 """When something happened. Blocks of Byzantine ordering carry no time; transactions carry what their clients say.
 
-The federation's contract refuses a timestamp that is too far from an endorser's clock, so those of its valid
-transactions are vouched for by a quorum. The newest of them is a moment that certainly has passed, and a certificate
+The federation's contract refuses to write for a timestamp that is too far from an endorser's clock, so those of its
+valid writes are vouched for by a quorum. The newest of them is a moment that certainly has passed, and a certificate
 that had expired by then was expired.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from consilium_trail.blocks.transactions import Transaction
+from consilium_trail.definitions import FEDERATION
 from consilium_trail.membership import Identity
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +22,18 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 def moment_of(timestamp: int) -> datetime:
     """Return milliseconds since 1970 as a moment; what lies outside four-digit years becomes the nearest one."""
     return EARLIEST + timedelta(milliseconds=min(max(timestamp, 0), _LATEST_MS))
+
+
+def vouched_moment(transaction: Transaction) -> datetime | None:
+    """Return when a transaction was made, if its endorsers vouch for that; None otherwise.
+
+    They do for what writes the federation's state: a query may be sent as a transaction too, and looks at no clock.
+    """
+    call = transaction.invocation
+    if call is None or call.chaincode != FEDERATION:
+        return None
+    writes = any(each.namespace == FEDERATION and each.writes for each in call.sets)
+    return moment_of(transaction.envelope.timestamp) if writes else None
 
 
 def outside_period(identity: Identity, passed: datetime, vouched: datetime | None = None) -> str:

@@ -18,10 +18,10 @@ from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
 from consilium_chaincode.shim.stub import Creator
 from consilium_trail.blocks.read_write_sets import NamespaceSet
 from consilium_trail.blocks.transactions import Invocation, Transaction
+from consilium_trail.definitions import FEDERATION
 from consilium_trail.verification.findings import Place, Step, UnsoundError
 
 T = TypeVar("T")
-FEDERATION = "federation"
 _MOST_CREATORS = 10_000
 
 

@@ -28,10 +28,10 @@ from consilium_proto.records import (
     StudyTerms,
 )
 from consilium_trail.blocks.transactions import Invocation
+from consilium_trail.definitions import FEDERATION
 from consilium_trail.verification.findings import Place, Step, UnsoundError
 
 R = TypeVar("R", bound=Record)
-FEDERATION = "federation"
 _SUMMED = (RoundPhase.VERIFIED, RoundPhase.FINAL)
 
 

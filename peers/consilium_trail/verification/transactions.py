@@ -23,9 +23,7 @@ from consilium_trail.state import Place as StatePlace
 from consilium_trail.state import State
 from consilium_trail.validation_codes import VALID
 from consilium_trail.verification.findings import Step
-from consilium_trail.verification.moments import moment_of, outside_period
-
-FEDERATION = "federation"
+from consilium_trail.verification.moments import outside_period, vouched_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class Rules:
             return Outcome(VALID, transaction=transaction, objection=self._objection(creator, None))
         if envelope.tx_id in self.used_ids:
             return Outcome("DUPLICATE_TXID", reason="its id was used before", transaction=transaction)
-        vouched = moment_of(envelope.timestamp) if call.chaincode == FEDERATION else None
-        return self._endorsed(Transaction(envelope, call), call, creator, vouched, changed_policies)
+        whole = Transaction(envelope, call)
+        return self._endorsed(whole, call, creator, vouched_moment(whole), changed_policies)
 
     def _creator(self, envelope: Envelope) -> tuple[str, Identity | None]:
         if envelope.channel != self.channel:

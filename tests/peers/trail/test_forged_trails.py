@@ -15,6 +15,7 @@ from played_membership import PlayedConfiguration, PlayedConsortium
 
 from consilium_network import certificates
 from consilium_network.certificates import Authority
+from consilium_proto.records import StudyReference
 from consilium_trail.blocks.transactions import transaction_id
 from consilium_trail.errors import MalformedConfigurationError
 from consilium_trail.roots import TrustedRoots
@@ -114,6 +115,16 @@ def test_deep_groups_around_a_transaction_spoil_nothing(chain: PlayedChain, tmp_
 
     raw = chain.sign(closing(chain))
     chain.seal([raw + deep])
+    found = verified(chain, tmp_path)
+    assert found.verdict is Verdict.SOUND, found.finding
+
+
+def test_a_query_with_a_false_time_spoils_nothing(chain: PlayedChain, tmp_path: Path) -> None:
+    """Endorsers look at the clock when something is written, so the time of a query is its client's word alone."""
+    question = chain.simulate("ReadStudy", StudyReference(study=world.STUDY), world.GAMMA)
+    question.timestamp = chain.now + 30_000 * DAY
+    chain.commit(question)
+    chain.commit(closing(chain))
     found = verified(chain, tmp_path)
     assert found.verdict is Verdict.SOUND, found.finding
 

@@ -18,6 +18,8 @@ from consilium_peers.errors import GatewayError
 from consilium_peers.gateway import Contract, Gateway
 from consilium_peers.identity import Identity
 from consilium_peers.profile import Profile
+from consilium_proto.canonical import encode
+from consilium_proto.records import StudyReference
 from consilium_trail.archive.writing import write_trail
 from consilium_trail.blocks.block import Block, decode_block
 from consilium_trail.blocks.transactions import indexed_id
@@ -102,6 +104,10 @@ async def test_real_peers_and_the_verifier_agree_on_every_transaction(
         expected = await craft(contract, client, key)
         async with connected(network) as parties:
             study = await begin_study(network.topology.channel, parties, SET, SET.values_per_chunk, 1)
+        # Queries sent as transactions: they are ordered, and change nothing.
+        federation = gateway.network().contract()
+        await federation.submit("ListStudies", b"")
+        await federation.submit("ReadStudy", encode(StudyReference(study=study.name)))
         await asyncio.sleep(2)
         blocks = await chain_of(gateway, network.topology.channel)
     trail = tmp_path / "trail.zip"
