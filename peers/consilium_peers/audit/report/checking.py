@@ -13,7 +13,8 @@ from consilium_peers.audit.history import History
 from consilium_peers.audit.report.html_page import FORMAT, FORMAT_MARK
 from consilium_peers.audit.report.making import HTML, PDF, reports_of
 from consilium_trail.archive.reading import TrailReader
-from consilium_trail.fact_collector import FEDERATION, FactCollector
+from consilium_trail.definitions import FEDERATION
+from consilium_trail.fact_collector import FactCollector
 
 EQUAL = "what the blocks lead to"
 
