@@ -23,7 +23,7 @@ def prepare(lock: Path, folder: Path, what: str) -> Path:
     try:
         wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     except OSError as error:
-        raise ChildError(f"can't read the lock {lock}: {error.strerror}; run from the repository") from None
+        raise ChildError(f"can't read the lock of {what}, {lock}: {error.strerror}; run from the repository") from None
     if ready.exists() and ready.read_text() == wanted:
         return python
     print(f"installing {what} into {folder}", flush=True)
