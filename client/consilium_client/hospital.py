@@ -52,7 +52,7 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
     async with (
         Gateway.connect(profile) as gateway,
         AggregatorClient.connect(profile) as aggregators,
-        _ledger(profile, gateway, replayed=configuration.replay) as federation,
+        _ledger(profile, gateway, configuration) as federation,
     ):
         network = gateway.network()
         if accountant.lost:
@@ -82,17 +82,19 @@ async def _run(configuration: HospitalConfiguration, *, until_finished: bool) ->
 
 
 @asynccontextmanager
-async def _ledger(profile: Profile, gateway: Gateway, *, replayed: bool) -> AsyncIterator[Federation]:
+async def _ledger(
+    profile: Profile, gateway: Gateway, configuration: HospitalConfiguration
+) -> AsyncIterator[Federation]:
     """Open the hospital's way to the contract: writes by any gateway, reads by what the own peer has."""
     own = profile.organization
-    if not replayed:
+    if not configuration.replay:
         # A lying peer of somebody else could name false mask keys, or draw out a value before a sum is published.
         yield Federation(gateway.network().contract(), readers=[own])
         return
     peers = tuple(endpoint for endpoint in profile.gateways if endpoint.organization == own)
     async with (
         Gateway.connect(replace(profile, gateways=peers)) as reading,
-        ReplayedLedger.following(reading.network()) as ledger,
+        ReplayedLedger.following(reading.network(), configuration.state / "replayed-ledger") as ledger,
     ):
         yield Federation(gateway.network().contract(), replayed=ledger)
 

@@ -13,11 +13,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 from consilium_client.errors import FalseLedgerError
+from consilium_peers.durable import write_durably
 from consilium_peers.errors import BlocksError, EvaluateError, PeersError
 from consilium_peers.gateway import EVALUATE_SECONDS, Network
+from consilium_trail.blocks.block import decode_block
 from consilium_trail.errors import TrailError
 from consilium_trail.verification.followed_blocks import FollowedBlocks, RefusedQueryError
 
@@ -27,13 +30,17 @@ log = logging.getLogger("consilium.ledger")
 RETRY_SECONDS = 1.0
 # Between two words on how far it is, while a long ledger is replayed at start.
 PROGRESS_SECONDS = 5.0
+# The state is kept after so many blocks, and at the end: a killed agent replays at most these again.
+KEEP_BLOCKS = 500
 
 
 class ReplayedLedger:
     """Follows one channel, by the blocks of the peers that `network` knows: the hospital's own, in an agent."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, kept: Path | None = None) -> None:
         self._network = network
+        self._kept = kept
+        self._kept_height = 0
         self._followed = FollowedBlocks(network.channel)
         # The replay works in a thread of its own, so that an agent's connections don't wait for it.
         self._working = asyncio.Lock()
@@ -42,13 +49,17 @@ class ReplayedLedger:
 
     @classmethod
     @asynccontextmanager
-    async def following(cls, network: Network) -> AsyncIterator[ReplayedLedger]:
+    async def following(cls, network: Network, kept: Path | None = None) -> AsyncIterator[ReplayedLedger]:
         """Replay all blocks that there are, then follow for the length of the block.
+
+        What was replayed is kept in the file `kept`, so that the next run needn't begin with the first block. Blocks
+        that another release of the contract wrote are thereby judged by that release.
 
         Raises:
             FalseLedgerError: a block holds what the contract wouldn't write.
         """
-        ledger = cls(network)
+        ledger = cls(network, kept)
+        await ledger._restore()
         follower = asyncio.create_task(ledger._follow())
         try:
             await ledger._until_level()
@@ -56,6 +67,7 @@ class ReplayedLedger:
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
+            ledger._keep()
 
     async def evaluate(self, function: str, *arguments: bytes, timeout: float = EVALUATE_SECONDS) -> bytes:
         """Answer a query from the replayed state, once it is at least as new as the peer's.
@@ -77,6 +89,38 @@ class ReplayedLedger:
                 )
             except RefusedQueryError as error:
                 raise EvaluateError("", "ABORTED", str(error)) from None
+
+    async def _restore(self) -> None:
+        """Go on from the kept state, if it is of this ledger: another network may have been made in the same place."""
+        if self._kept is None or not self._kept.exists():
+            return
+        try:
+            followed = FollowedBlocks.restored(self._network.channel, await asyncio.to_thread(self._kept.read_bytes))
+            same = await self._last_hash(followed.height) == followed.last_hash
+        except (TrailError, BlocksError) as error:
+            log.warning("replaying from the first block", extra={"detail": str(error)})
+            return
+        if same:
+            self._followed, self._kept_height = followed, followed.height
+        else:
+            log.warning("replaying from the first block", extra={"detail": f"{self._kept} is of another ledger"})
+
+    async def _last_hash(self, height: int) -> bytes:
+        """Return the hash of the last of so many blocks, as the peer has it; empty when it has fewer."""
+        if height > await self._network.height():
+            return b""
+        async with aclosing(self._network.blocks(height - 1, height)) as blocks:
+            async for block in blocks:
+                return decode_block(block.content).header.hash()
+        return b""
+
+    def _keep(self) -> None:
+        if self._kept is None or self._followed.height == self._kept_height:
+            return
+        height, state = self._followed.height, self._followed.kept()
+        if state is not None:
+            write_durably(self._kept, state)
+            self._kept_height = height
 
     async def _until_level(self) -> None:
         """Wait until the replay has all blocks, with a word now and then on how far it is."""
@@ -112,6 +156,8 @@ class ReplayedLedger:
         async with self._working:
             try:
                 await asyncio.to_thread(self._followed.take, block)
+                if self._followed.height >= self._kept_height + KEEP_BLOCKS:
+                    await asyncio.to_thread(self._keep)
             except TrailError as error:
                 self._finding = FalseLedgerError(
                     f"{error}: the ledger isn't what the contract makes of its transactions, and nothing is done on "

@@ -6,7 +6,7 @@ tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from cryptography import x509
@@ -23,6 +23,8 @@ from consilium_trail.verification.findings import Place, Step, UnsoundError
 
 T = TypeVar("T")
 _MOST_CREATORS = 10_000
+KeptCell = tuple[str, bytes, int, int]
+"""A key, its value, and the block and the place in it that wrote it."""
 
 
 class Replay:
@@ -56,6 +58,15 @@ class Replay:
                 raise UnsoundError(Step.REPLAY, place, _difference(call.function, what, found, expected))
         for write in committed.writes:
             self._ledger.set_committed(write.key, write.value, version)
+
+    def cells(self) -> list[KeptCell]:
+        """Return the state that the replay has come to: key, value and version of everything that has a value."""
+        return [(name, cell.value, *cell.version) for (where, name), cell in self._ledger.state.items() if not where]
+
+    def restore(self, cells: Iterable[KeptCell]) -> None:
+        """Take over a state that another replay had come to."""
+        for name, value, block, position in cells:
+            self._ledger.set_committed(name, value, (block, position))
 
     def ask(self, function: str, arguments: Sequence[bytes], msp_id: str, certificate: bytes, now: int) -> bytes:
         """Answer a query from the state that the replay has come to.
