@@ -102,7 +102,9 @@ async def ask_in_turn(
     Returns:
         Who did its part; if nobody, the last failure, an AggregatorRefusalError when none of them can pass.
     """
-    pause, left, failure = FIRST_PAUSE_SECONDS, list(endpoints), None
+    pause, left = FIRST_PAUSE_SECONDS, list(endpoints)
+    refusal: ClientError | None = None
+    passing: ClientError | None = None
     while left:
         served: list[Endpoint] = []
         refused: list[Endpoint] = []
@@ -113,9 +115,11 @@ async def ask_in_turn(
                 served.append(endpoint)
                 if enough(endpoint):
                     break
+            elif isinstance(failed, AggregatorRefusalError):
+                refusal = failed
+                refused.append(endpoint)
             else:
-                failure = failed
-                refused += [endpoint] if isinstance(failed, AggregatorRefusalError) else []
+                passing = failed
         if served:
             return served, None
         left = [endpoint for endpoint in left if endpoint not in refused]
@@ -123,7 +127,7 @@ async def ask_in_turn(
             break
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-    return [], failure
+    return [], passing if left else refusal
 
 
 async def _failure_of(what: str, endpoint: Endpoint, ask: Callable[[Endpoint], Awaitable[None]]) -> ClientError | None:

@@ -222,6 +222,16 @@ async def test_another_aggregator_takes_what_the_first_cant(world: World) -> Non
     assert report.chunks_sent == CHUNKS
 
 
+async def test_a_refusal_isnt_the_last_word_while_another_aggregator_may_come_back(certificates: Certificates) -> None:
+    refusing = Lying()
+    refusing.status = grpc.StatusCode.PERMISSION_DENIED
+    async with serving(certificates, refusing) as address:
+        for endpoints in ((DEAD, address), (address, DEAD)):
+            async with AggregatorClient.connect(certificates.profile(ALPHA, *endpoints)) as client:
+                with pytest.raises(VectorWithheldError, match=DEAD):
+                    await client.fetch_update(WITNESSED, ROOT, CHUNKS, patience=0.3)
+
+
 async def test_files_are_sent_as_well_as_bytes(world: World, tmp_path: Path) -> None:
     paths = []
     for number, content in enumerate(encrypted_updates()[ALPHA]):
