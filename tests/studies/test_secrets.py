@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from byte_search import CHUNK, ByteSearch
 from killed_studies import ROUNDS, KilledStudies
 
 from consilium_network.network import Network
 
 pytestmark = pytest.mark.network
-
-CHUNK = 1 << 22
 
 
 def encodings(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[bytes]:
@@ -61,22 +60,9 @@ def files_below(*folders: Path) -> Iterator[Path]:
 
 
 def occurrences(paths: list[Path], wanted: list[bytes]) -> list[tuple[str, bytes]]:
-    """Return where any of the byte strings occurs, also across the pieces in which files are read."""
-    import re
-
-    pattern = re.compile(b"|".join(re.escape(code) for code in sorted(set(wanted), key=len, reverse=True)))
-    overlap = max(map(len, wanted))
-    found = []
-    for path in paths:
-        with path.open("rb") as file:
-            rest = b""
-            while piece := file.read(CHUNK):
-                hit = pattern.search(rest + piece)
-                if hit is not None:
-                    found.append((str(path), hit.group()))
-                    break
-                rest = piece[-overlap:]
-    return found
+    """Return where any of the byte strings occurs."""
+    search = ByteSearch(wanted)
+    return [(str(path), found) for path in paths if (found := search.first_in(path)) is not None]
 
 
 @pytest.fixture(scope="module")
