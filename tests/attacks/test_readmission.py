@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms, wrapping_keys
-from dishonest_hospitals import deceive
+from attack_stage import CHEAT, COORDINATOR, HOSPITALS, SetUp, Stage, attack_terms, wrapping_keys
+from dishonest_hospitals import DishonestLedger, deceive, withheld
 from expectations import assert_final
 from patience import persistently
 from test_dishonest_hospitals import false_own, lists, with_first_off, writes
@@ -21,7 +21,7 @@ from consilium_proto.records import Bar, Opening, RoundPhase
 
 pytestmark = pytest.mark.network
 
-COORDINATOR = "cleveland"
+COORDINATORS_NAME = "cleveland"
 
 
 async def study_command(network: Network, name: str, user: str, *words: str) -> dict[str, Any]:
@@ -39,25 +39,28 @@ async def study_command(network: Network, name: str, user: str, *words: str) -> 
     return document
 
 
+async def stage_of_one_round(new_stage: SetUp) -> Stage:
+    """Set up a study whose coordinator opens no round by itself, in which the cheat will be barred."""
+    stage = await new_stage(attack_terms(seconds=5))
+    deceive(stage, fingerprint=writes(false_own), list_values=lists(with_first_off))
+    stage.ledgers[COORDINATOR] = DishonestLedger(stage, {"open_round": withheld}, COORDINATOR)
+    return stage
+
+
 async def open_second_round(stage: Stage) -> tuple[str, ...]:
-    """Open round 2 on the model of round 1, unless its hospitals did before they stopped, and return its hospitals."""
+    """Open round 2 on the model of round 1 and return who may take part."""
     client = stage.parties["ClevelandMSP"].client
-
-    async def open_it() -> None:
-        head = (await client.read_study(stage.name)).head
-        if head.round == 1:
-            await client.open_round(Opening(study=stage.name, round=2, base=head.model, epoch=1))
-
-    await persistently(open_it)
+    model = (await stage.view()).round.model
+    assert model is not None
+    await persistently(lambda: client.open_round(Opening(study=stage.name, round=2, base=model, epoch=1)))
     return (await stage.until(lambda view: view.round.phase is RoundPhase.OPEN, number=2)).round.participants
 
 
 async def test_a_barred_party_is_readmitted_by_a_majority(network: Network, new_stage: SetUp) -> None:
     """Its own word doesn't count; until then it neither joins nor publishes."""
-    stage = await new_stage(attack_terms(seconds=5))
-    deceive(stage, fingerprint=writes(false_own), list_values=lists(with_first_off))
+    stage = await stage_of_one_round(new_stage)
     assert_final(stage, await stage.play(), barred=[CHEAT])
-    shown = await study_command(network, COORDINATOR, "client", "status", stage.name)
+    shown = await study_command(network, COORDINATORS_NAME, "client", "status", stage.name)
     assert shown["barred"] == [{"party": CHEAT, "round": 1}]
     others = [name for name, organization in HOSPITALS.items() if organization != CHEAT]
     for place, name in enumerate(others):
@@ -69,8 +72,7 @@ async def test_a_barred_party_is_readmitted_by_a_majority(network: Network, new_
 
 
 async def test_who_is_barred_isnt_among_the_next_rounds_hospitals(new_stage: SetUp) -> None:
-    stage = await new_stage(attack_terms(seconds=5))
-    deceive(stage, fingerprint=writes(false_own), list_values=lists(with_first_off))
+    stage = await stage_of_one_round(new_stage)
     assert_final(stage, await stage.play(), barred=[CHEAT])
     assert set(await open_second_round(stage)) == set(stage.parties) - {CHEAT}
 
@@ -94,7 +96,7 @@ async def test_a_removed_holder_starts_a_new_epoch(
         second = await stage.until(lambda seen: seen.round.epoch == 2, number=2)
     assert view.round.phase is RoundPhase.VOID
     assert CHEAT not in second.round.participants
-    first = await study_command(network, COORDINATOR, "client", "holders", stage.name, "--round", "1")
-    newest = await study_command(network, COORDINATOR, "client", "holders", stage.name)
+    first = await study_command(network, COORDINATORS_NAME, "client", "holders", stage.name, "--round", "1")
+    newest = await study_command(network, COORDINATORS_NAME, "client", "holders", stage.name)
     assert (first["epoch"], newest["epoch"]) == (1, 2)
     assert set(first["holders"]) - set(newest["holders"]) == {CHEAT}

@@ -100,7 +100,9 @@ class BlockReader:
 
     async def _send(self, endpoint: Endpoint, stream: Any, envelope: Any) -> None:
         try:
-            await asyncio.wait_for(stream.write(envelope), ANSWER_SECONDS)
+            # Not wait_for, which in Python 3.11 can swallow a cancellation.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await stream.write(envelope)
         except TimeoutError:
             raise _late(endpoint, ANSWER_SECONDS) from None
         except grpc.aio.AioRpcError as error:
