@@ -8,9 +8,13 @@ from consilium_chaincode.evm.words import words_of
 
 def expansion_cost(memory: bytearray, *ranges: tuple[int, int]) -> int:
     """Return what growing the memory to hold all ranges (offset, size) costs; ranges of size 0 touch nothing."""
-    held = len(memory) >> 5
-    wanted = max((words_of(offset + size) for offset, size in ranges if size), default=0)
-    return memory_cost(wanted) - memory_cost(held) if wanted > held else 0
+    end = 0
+    for offset, size in ranges:
+        if size and offset + size > end:
+            end = offset + size
+    if end <= len(memory):
+        return 0
+    return memory_cost(words_of(end)) - memory_cost(len(memory) >> 5)
 
 
 def expand(memory: bytearray, *ranges: tuple[int, int]) -> None:
