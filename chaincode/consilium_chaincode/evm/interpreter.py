@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consilium_chaincode.evm.code import analyse
+from consilium_chaincode.evm.code import Code, analyse
 from consilium_chaincode.evm.errors import ExceptionalHalt, InvalidCode, OutOfGas, Reverted, StackUnderflow
 from consilium_chaincode.evm.frame import Context, Frame, Message, Outcome
 from consilium_chaincode.evm.gas import GAS_CODE_DEPOSIT, MAX_CODE_SIZE, charge_gas
@@ -32,7 +32,8 @@ def run(context: Context, message: Message) -> Reading[Outcome]:
 def _enter(context: Context, message: Message) -> Reading[Frame]:
     """Return a frame for a message, with the value moved and, for a creation, the new account begun."""
     journal = context.journal
-    frame = Frame(context, message, analyse(message.code), journal.checkpoint())
+    code = Code(message.code) if message.is_creation else analyse(message.code)
+    frame = Frame(context, message, code, journal.checkpoint())
     if message.is_creation:
         journal.created.add(message.target)
         yield from journal.increment_nonce(message.target)

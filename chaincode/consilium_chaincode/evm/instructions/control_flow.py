@@ -30,7 +30,8 @@ def jump(frame: Frame) -> None:
     frame.gas -= GAS_MID
 
     # OPERATION
-    if destination not in frame.code.jump_destinations:
+    destinations = frame.code.jump_destinations
+    if destination >= len(destinations) or not destinations[destination]:
         raise InvalidJump(f"no JUMPDEST at {destination}")
 
     # PROGRAM COUNTER
@@ -46,7 +47,8 @@ def jump_if(frame: Frame) -> None:
     frame.gas -= GAS_HIGH
 
     # OPERATION
-    if condition and destination not in frame.code.jump_destinations:
+    destinations = frame.code.jump_destinations
+    if condition and (destination >= len(destinations) or not destinations[destination]):
         raise InvalidJump(f"no JUMPDEST at {destination}")
 
     # PROGRAM COUNTER
