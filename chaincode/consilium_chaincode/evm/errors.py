@@ -7,6 +7,10 @@ class EvmError(Exception):
     """Everything that goes wrong in the EVM."""
 
 
+class CorruptState(EvmError):
+    """A value that the ledger gave isn't one that the EVM writes."""
+
+
 class ExceptionalHalt(EvmError):
     """A frame ends, its effects are undone and all its gas is gone (yellow paper, 9.4.2)."""
 

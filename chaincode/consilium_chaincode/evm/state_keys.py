@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from consilium_chaincode.evm.errors import CorruptState
 from consilium_chaincode.evm.keccak import EMPTY_HASH
 
 _NUMBER_BYTES = 40
@@ -75,12 +76,12 @@ class Account(NamedTuple):
         """Read what `encode` wrote.
 
         Raises:
-            ValueError: another length.
+            CorruptState: another length.
         """
         if not value:
             return EMPTY_ACCOUNT
         if len(value) not in (_NUMBER_BYTES, _NUMBER_BYTES + 32):
-            raise ValueError(f"an account has {_NUMBER_BYTES} or {_NUMBER_BYTES + 32} bytes, this value {len(value)}")
+            raise CorruptState(f"an account has {_NUMBER_BYTES} or {_NUMBER_BYTES + 32} bytes, this value {len(value)}")
         return cls(int.from_bytes(value[:8], "big"), int.from_bytes(value[8:40], "big"), value[40:])
 
 

@@ -25,7 +25,7 @@ _NOBODY = bytes([0xDD]) * 20
 _COINBASE = bytes([0xFE]) * 20
 _ADDRESSES = [*_CONTRACTS, *_CONTRACTS, *(key.address for key in _KEYS), *_PRECOMPILES, _NOBODY, _COINBASE]
 _SHARE_OF_PRECOMPILES = 0.12
-_SHARE_OF_SLOW_ONES = 0.03
+_SHARE_OF_SLOW_ONES = 0.06
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class ProgramWriter:
         return assemble(*(self.word() for _ in range(count)), self._offset(), self._offset(), f"LOG{count}")
 
     def _call(self) -> bytes:
-        name = self._random.choice(("CALL", "CALL", "CALL", "CALLCODE", "DELEGATECALL", "STATICCALL"))
+        name = self._random.choice(("CALL", "CALL", "CALL", "CALLCODE", "DELEGATECALL", "STATICCALL", "STATICCALL"))
         value = self._random.choice((0, 0, 0, 1, 5, 10**30)) if name in ("CALL", "CALLCODE") else None
         gas = assemble("GAS") if self._random.random() < 0.6 else push(self._random.choice((0, 100, 5000, 60_000)))
         ranges = [self._offset() for _ in range(4)]
@@ -162,6 +162,9 @@ class ProgramWriter:
         size = len(init_code) if self._random.random() < 0.97 else self._random.choice((49152, 49153))
         salt = [self._random.choice((0, 1))] if self._random.random() < 0.5 else []
         created = assemble(*salt, size, 0, value, "CREATE2" if salt else "CREATE")
+        if self._random.random() < 0.2:
+            # Once more: with CREATE2 that is the same address, which is taken.
+            created += assemble("POP") + created
         called = assemble("PUSH0 PUSH0 PUSH0 PUSH0", self._random.choice((0, 1)), "DUP6 GAS CALL POP")
         return store + created + (called if self._random.random() < 0.5 else b"") + self._kept()
 

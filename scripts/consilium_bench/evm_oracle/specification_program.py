@@ -77,7 +77,7 @@ def load_environment(block: dict[str, Any], state: State) -> vm.BlockEnvironment
         chain_id=U64(block["chain_id"]),
         state=state,
         block_gas_limit=Uint(block["gas_limit"]),
-        block_hashes=[keccak256(each.to_bytes(32, "big")) for each in range(number - 256, number)],
+        block_hashes=[keccak256(each.to_bytes(32, "big")) for each in range(max(number - 256, 0), number)],
         coinbase=Address(bytes.fromhex(block["coinbase"])),
         number=Uint(number),
         base_fee_per_gas=Uint(block["base_fee"]),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
+import subprocess
+import sys
 
 import ckzg
 import pytest
@@ -25,6 +28,14 @@ def word(number: int) -> bytes:
 
 def test_the_addresses_are_osakas() -> None:
     assert sorted(int.from_bytes(address, "big") for address in PRECOMPILES) == [*range(1, 0x12), 0x100]
+
+
+@pytest.mark.parametrize("library", ["ckzg", "coincurve", "Crypto", "cryptography", "py_ecc", "sha3"])
+def test_a_missing_library_stops_the_evm_at_its_start(library: str) -> None:
+    program = f"import sys; sys.modules[{library!r}] = None; import consilium_chaincode.evm.execution"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert re.search(rf"(ImportError|ModuleNotFoundError): .*\b{library}\b", done.stderr)
 
 
 # ECRECOVER

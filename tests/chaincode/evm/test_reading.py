@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from evm_world import CONTRACT, ENVIRONMENT, OTHER, SENDER
 
 from consilium_bench.evm_oracle.assembler import assemble
 from consilium_chaincode.evm.addresses import created_address
+from consilium_chaincode.evm.errors import CorruptState
 from consilium_chaincode.evm.keccak import keccak256
 from consilium_chaincode.evm.state_keys import Account, AccountKey, AnyStorageKey, CodeKey, SlotKey, StateKey
 from consilium_chaincode.evm.transactions.forms import Transaction
@@ -90,3 +92,5 @@ def test_what_was_touched_makes_an_access_list() -> None:
 def test_accounts_are_written_as_they_are_read() -> None:
     for account in (Account(0, 0, b""), Account(2**64 - 1, 2**256 - 1, b"\xab" * 32), Account(1, 0, b"")):
         assert Account.decode(account.encode()) == account
+    with pytest.raises(CorruptState, match="41"):
+        Account.decode(bytes(41))
