@@ -19,6 +19,7 @@ from consilium_bench.evm_oracle.comparison import compare, specification
 _LOCK = Path("requirements/ethereum-execution.txt")
 _FOLDER = Path("build/ethereum-execution")
 _BATCH = 250
+_BATCHES_A_LINE = 20
 
 
 def main() -> int:
@@ -47,8 +48,10 @@ def _run(programs: int, seed: int, workers: int, out: Path) -> int:
     with ProcessPoolExecutor(workers) as pool:
         starts = range(0, programs, _BATCH)
         batches = pool.map(_batch, [seed] * len(starts), starts, [min(_BATCH, programs - each) for each in starts])
-        for counts, differences in batches:
+        for done, (counts, differences) in enumerate(batches, start=1):
             counted += counts
+            if done % _BATCHES_A_LINE == 0:
+                print(f"{done * _BATCH} of {programs} programs, {differing} differences", flush=True)
             for name, document in differences:
                 differing += 1
                 out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from consilium_chaincode.evm.execution import execute_raw
 _PROGRAM = Path(__file__).parent / "specification_program.py"
 _AT_ONCE = 8
 """Cases that are under way to the specification: it works while this side does."""
+_DEADLINE_SECONDS = 600
+_ENDED = "the executable specification's process ended; what it wrote stands above"
 
 
 class Specification:
@@ -25,25 +29,43 @@ class Specification:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        # Reads all the time, so that neither side ever waits for the other with a full pipe.
+        threading.Thread(target=self._read, daemon=True).start()
 
     def begin(self, case: Case) -> None:
-        """Hand a case over; answers come in the same order."""
+        """Hand a case over; answers come in the same order.
+
+        Raises:
+            ChildError: the process ended.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(case.document()) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(case.document()) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise ChildError(_ENDED) from None
 
     def answer(self) -> dict[str, Any]:
         """Return the next answer.
 
         Raises:
-            ChildError: the process ended.
+            ChildError: the process ended, or takes longer than any case can.
         """
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        try:
+            line = self._answers.get(timeout=_DEADLINE_SECONDS)
+        except queue.Empty:
+            raise ChildError(f"the executable specification gave no answer in {_DEADLINE_SECONDS} s") from None
         if not line:
-            raise ChildError("the executable specification's process ended; what it wrote stands above")
+            raise ChildError(_ENDED)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._answers.put(line)
+        self._answers.put("")
 
 
 @contextmanager

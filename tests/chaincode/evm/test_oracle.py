@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from consilium_bench.child import ChildError
 from consilium_bench.evm_oracle.cases import make_case
 from consilium_bench.evm_oracle.comparison import Specification, compare, specification
 from consilium_chaincode.evm.instructions import storage
@@ -47,3 +50,13 @@ def test_an_error_of_one_unit_of_gas_is_found(specified: Specification, monkeypa
 def test_a_case_is_the_same_whenever_it_is_made() -> None:
     assert make_case(SEED, 7).document() == make_case(SEED, 7).document()
     assert make_case(SEED, 7).document() != make_case(SEED, 8).document()
+
+
+def test_a_process_that_ends_is_noticed() -> None:
+    command = [sys.executable, "-c", "input(); print('{}')"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        ending = Specification(process)
+        ending.begin(make_case(SEED, 1))
+        assert ending.answer() == {}
+        with pytest.raises(ChildError, match="process ended"):
+            ending.answer()
