@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FUZZ_SECONDS ?= 600
+ORACLE_PROGRAMS ?= 100000
 PACKAGES := proto chaincode peers network aggregator client scripts
 
-.PHONY: help setup programs softhsm demo test check fuzz bench accuracy format lock generate clean
+.PHONY: help setup programs softhsm demo test check fuzz bench evm-oracle accuracy format lock generate clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY)  ## make the virtual environment from the hashed locks
 
@@ -55,6 +56,9 @@ fuzz: $(READY)  ## feed the verifier of trails with hostile bytes for ten minute
 bench: programs  ## what encryption, verification and the ledger cost, beside NVIDIA FLARE
 	$(BIN)/python -m consilium_bench --with-nvflare --with-ledger --out build/bench $(BENCH)
 
+evm-oracle: $(READY)  ## a hundred thousand random programs on the EVM and on Ethereum's executable specification
+	$(BIN)/python -m consilium_bench.evm_oracle --programs $(ORACLE_PROGRAMS)
+
 accuracy: programs  ## accuracy over five seeds, with and without privacy
 	$(BIN)/python -m consilium_demo.accuracy --out build/bench
 
@@ -67,6 +71,7 @@ lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements/all.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/nvflare.in -o requirements/nvflare.txt
 	$(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/fabric-sdk-py.in -o requirements/fabric-sdk-py.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/ethereum-execution.in -o requirements/ethereum-execution.txt
 
 generate: $(READY)  ## regenerate the protocol buffers' modules
 	$(BIN)/python scripts/generate_protocol.py

@@ -50,7 +50,7 @@ def test_every_module_says_what_it_is_for(tracked: list[Path]) -> None:
 
 
 def test_locks_pin_everything_by_hash_and_name_no_host(repository: Path) -> None:
-    for lock in ("all.txt", "build.txt", "nvflare.txt"):
+    for lock in ("all.txt", "build.txt", "ethereum-execution.txt", "nvflare.txt"):
         text = (repository / "requirements" / lock).read_text()
         pins = re.findall(r"^[a-z0-9][\w.-]*==\S+", text, re.MULTILINE)
         assert len(pins) > 3
