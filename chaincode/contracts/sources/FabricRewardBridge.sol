@@ -180,10 +180,10 @@ contract FabricRewardBridge is ERC20, Pausable, EndorserRegistry {
         // solhint-disable-next-line not-rely-on-time
         if (block.timestamp < claimableFrom) revert OpenToChallenge(number, claimableFrom);
         if (!MerkleProof.verifyCalldata(proof, epoch.root, PayoutTree.leaf(index, account, amount))) revert BadProof();
+        epoch.firstClaims = _mark(epoch.firstClaims, number, epoch.root, index);
         // The tree's amounts add up to the total. Should they ever not, one epoch can't pay more than was attested.
         if (amount > epoch.unpaid) revert MoreThanAttested(amount, epoch.unpaid);
         epoch.unpaid -= amount;
-        epoch.firstClaims = _mark(epoch.firstClaims, number, epoch.root, index);
         _epochs[number] = epoch;
         emit Claimed(number, index, account, amount);
         _mint(account, amount);
