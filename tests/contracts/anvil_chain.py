@@ -22,8 +22,9 @@ from consilium_proto.contracts import Artifact, load_artifact
 from consilium_proto.rewards.keccak import keccak256
 
 FOLDER = Path(__file__).parents[2] / "chaincode" / "contracts"
+OLDEST_NODE = 20
 NODE_MISSING = shutil.which("npm") is None
-NODE_REASON = "the contracts' tests need Node.js 20 or newer with npm"
+NODE_REASON = f"the contracts' tests need Node.js {OLDEST_NODE} or newer with npm"
 P256VERIFY = "0x0000000000000000000000000000000000000100"
 _PLATFORMS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _START_SECONDS = 20

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 
+from consilium_network.certificates import Authority, OrganizationalUnit
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.identity import Identity
 from consilium_peers.proposal import sign_proposal
@@ -25,35 +21,10 @@ CHANNEL = "consilium"
 CHAINCODE = "attestation"
 
 
-def make_identity(msp_id: str, name: str) -> Identity:
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    issuer = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(
-            x509.Name(
-                [
-                    x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "peer"),
-                    x509.NameAttribute(NameOID.COMMON_NAME, name),
-                ]
-            )
-        )
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ca of {msp_id}")]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(issuer, hashes.SHA256())
-    )
-    return Identity(
-        msp_id,
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
+def make_identity(msp_id: str, name: str, unit: OrganizationalUnit = OrganizationalUnit.PEER) -> Identity:
+    """Issue an identity as the project's own certificate authorities do."""
+    issued = Authority.create(f"ca.{name}", msp_id).identity(name, unit, days=365)
+    return Identity(msp_id, issued.certificate_pem(), issued.private_key_pem())
 
 
 @dataclass(frozen=True)
@@ -78,7 +49,7 @@ class Consortium:
 
     def __init__(self, organizations: int) -> None:
         self.peers = [make_identity(f"Hospital{i}MSP", f"peer0.hospital{i}.example") for i in range(organizations)]
-        self.client = make_identity("Hospital0MSP", "client.hospital0.example")
+        self.client = make_identity("Hospital0MSP", "client.hospital0.example", OrganizationalUnit.CLIENT)
 
     @property
     def keys(self) -> list[EndorserKey]:
@@ -127,12 +98,6 @@ def payload_of(question_hash: bytes, action: bytes) -> bytes:
     return bytes(
         proposal_response_pb2.ProposalResponsePayload(proposal_hash=question_hash, extension=action).SerializeToString()
     )
-
-
-def with_high_s(signatures: bytes, order: int) -> bytes:
-    """Give the first of packed signatures its other form."""
-    s = int.from_bytes(signatures[34:66], "big")
-    return signatures[:34] + (order - s).to_bytes(32, "big") + signatures[66:]
 
 
 def _read_set(chaincode: str) -> bytes:

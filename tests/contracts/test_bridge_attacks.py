@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from anvil_chain import NODE_MISSING, NODE_REASON
 from bridge_stage import BridgeStage, as_address, random_epoch
 from fabric_consortium import CHAINCODE, action_of, payload_of
 
@@ -14,8 +13,6 @@ from consilium_peers.ethereum.endorsed_answer import BridgeArguments, EndorsedAn
 from consilium_proto.rewards.attestation import DECISION_FUNCTION, EPOCH_FUNCTION, BridgeLocation, encode_epoch
 from consilium_proto.rewards.decisions import Pause, RevokeEndorser, encode_decision
 from consilium_proto.rewards.payout_tree import payout_leaf, payout_proof
-
-pytestmark = pytest.mark.skipif(NODE_MISSING, reason=NODE_REASON)
 
 SIGNATURE_SIZE = 66
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anvil_chain import NODE_MISSING, NODE_REASON, AnvilChain
+from anvil_chain import AnvilChain
 from bridge_stage import BridgeStage, random_epoch, registration_tuple, terms
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from fabric_consortium import Consortium, make_identity
@@ -23,8 +23,6 @@ from consilium_proto.rewards.decisions import (
 )
 from consilium_proto.rewards.keccak import keccak256
 from consilium_proto.rewards.payout_tree import payout_root
-
-pytestmark = pytest.mark.skipif(NODE_MISSING, reason=NODE_REASON)
 
 
 def refusal(stage: BridgeStage, decision: Decision) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from anvil_chain import NODE_MISSING, NODE_REASON
 from bridge_stage import BridgeStage, random_epoch
 from fabric_consortium import CHANNEL, Question, action_of, payload_of
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2
@@ -18,11 +17,9 @@ from proposal_surgery import as_peers_read, field, random_surgery, shifted, spli
 from consilium_peers.ethereum.endorsed_answer import BridgeArguments, EndorsedAnswer
 from consilium_proto.rewards.attestation import EPOCH_FUNCTION, encode_epoch
 
-pytestmark = pytest.mark.skipif(NODE_MISSING, reason=NODE_REASON)
-
 PARTS = ("payload", "channel_header", "signature_header", "proposal_payload", "signatures")
 # How long each of the two fuzz tests lasts; `make fuzz-bridge` gives them longer.
-FUZZ_SECONDS = float(os.environ.get("CONSILIUM_FUZZ_SECONDS", "4"))
+FUZZ_SECONDS = float(os.environ.get("CONSILIUM_FUZZ_SECONDS", "3"))
 
 
 def refusal(stage: BridgeStage, arguments: BridgeArguments) -> str:

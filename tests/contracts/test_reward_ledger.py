@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from anvil_chain import NODE_MISSING, NODE_REASON, AnvilChain, Deployed
+from anvil_chain import AnvilChain, Deployed
 from bridge_stage import BridgeStage, PaidEpoch, as_address
 from fabric_consortium import Consortium
 from web3.exceptions import ContractCustomError
@@ -16,8 +16,6 @@ from web3.exceptions import ContractCustomError
 from consilium_proto.contracts import REWARD_LEDGER, load_artifact
 from consilium_proto.rewards.keccak import keccak256
 from consilium_proto.rewards.payout_tree import Payout, payout_root
-
-pytestmark = pytest.mark.skipif(NODE_MISSING, reason=NODE_REASON)
 
 TOKEN = 10**18
 ROUND_CAP, EPOCH_CAP = 100 * TOKEN, 250 * TOKEN
