@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 ORACLE_PROGRAMS ?= 100000
 PACKAGES := proto chaincode peers network aggregator client scripts
 
-.PHONY: help setup programs softhsm demo test check fuzz bench evm-oracle accuracy format lock generate clean
+.PHONY: help setup programs softhsm demo test check fuzz fuzzbridge contracts bench evm-oracle accuracy format lock generate clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,13 @@ fuzz: $(READY)  ## feed the verifier of trails with hostile bytes for ten minute
 	mkdir -p build/fuzz
 	cd build/fuzz && $(CURDIR)/$(BIN)/python $(CURDIR)/scripts/fuzz_trail.py $(CURDIR)/tests/peers/trail/format-1 --seconds $(FUZZ_SECONDS)
 
+fuzzbridge: $(READY)  ## feed the bridge's contract with forged proofs and altered proposals (FUZZ_SECONDS=600 each)
+	CONSILIUM_FUZZ_SECONDS=$(FUZZ_SECONDS) CONSILIUM_FUZZ_SEED=$$(date +%s)000000 \
+		$(BIN)/python -m pytest tests/contracts/test_bridge_parser.py -k "mutation or alike"
+
+contracts:  ## compile and lint the Solidity contracts (needs Node.js 20 or newer)
+	cd chaincode/contracts && npm ci && npm run lint && npm run compile
+
 bench: programs  ## what encryption, verification and the ledger cost, beside NVIDIA FLARE
 	$(BIN)/python -m consilium_bench --with-nvflare --with-ledger --out build/bench $(BENCH)
 
@@ -77,4 +84,4 @@ generate: $(READY)  ## regenerate the protocol buffers' modules
 	$(BIN)/python scripts/generate_protocol.py
 
 clean:  ## remove what the targets above made
-	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build $(VENV) chaincode/contracts/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
