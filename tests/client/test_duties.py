@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from consilium_client.duties import Duty, Situation, next_duty, ring_position
+from consilium_client.duties import Duty, Situation, begins, needs_model, next_duty, ring_position
 from consilium_proto.records import (
     Anchor,
     AnchoredHospital,
@@ -184,6 +184,23 @@ def test_an_author_of_a_disputed_vector_lists_it_once() -> None:
     assert [next_duty(situation(disputed, name)) for name in (A, B, C)] == [Duty.WAIT, Duty.LIST, Duty.LIST]
     listed = changed(disputed, listings=(listing(C, B, ONE),))
     assert next_duty(situation(listed, C)) is Duty.WAIT
+
+
+def test_a_newer_key_epoch_or_a_missing_model_keeps_nobody_from_what_is_due_in_a_running_round() -> None:
+    """Somebody who opens badly sealed epochs, or withholds a final sum, mustn't keep honest lists out of a dispute."""
+    for phase in (RoundPhase.OPEN, RoundPhase.SEALED):
+        assert begins(view(phase))
+        assert next_duty(situation(view(phase), keyless=True)) is Duty.WAIT
+    written = (fingerprint(A), fingerprint(B, own=TWO), fingerprint(C))
+    disputed = view(RoundPhase.LISTING, fingerprints=written)
+    newer = changed(STUDY, head=changed(HEAD, epoch=2))
+    for running, duty in ((disputed, Duty.LIST), (view(RoundPhase.AGGREGATED), Duty.REVEAL)):
+        assert next_duty(replace(situation(running, C), study=newer, keyless=True)) is duty
+        assert not begins(running)
+        assert not needs_model(duty, running)
+    assert needs_model(Duty.JOIN, view(RoundPhase.OPEN))
+    assert needs_model(Duty.WAIT, view(RoundPhase.FINAL))
+    assert not needs_model(Duty.WAIT, disputed)
 
 
 def test_a_list_that_differs_from_ones_own_is_disproved_by_whoever_holds_the_vector() -> None:
