@@ -8,18 +8,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import grpc
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.orderer import ab_pb2
 
 from consilium_peers.chain_info import ledger_height
 from consilium_peers.checkpoint import Position
 from consilium_peers.connection import Connections
-from consilium_peers.error_details import peer_details
 from consilium_peers.errors import CheckpointError, EventsError
 from consilium_peers.identity import Identity
 from consilium_peers.outage import Outage
 from consilium_peers.profile import Endpoint
+from consilium_peers.quiet_streams import next_message
 
 # A stream that is silent for so long may be quiet, or its gateway frozen: the gateway is asked whether it lives.
 IDLE_SECONDS = 30.0
@@ -143,22 +142,11 @@ class EventReader:
     async def _messages(self, endpoint: Endpoint, stream: Any) -> AsyncGenerator[Any, None]:
         """Yield the stream's messages, one per block; end when it is quiet and a better gateway is back."""
         while True:
-            reading = asyncio.ensure_future(stream.read())
-            try:
-                while not (await asyncio.wait({reading}, timeout=IDLE_SECONDS))[0]:
-                    await self._height(endpoint)
-                    if self.connections.in_order()[0] != endpoint:
-                        return
-                message = await reading
-            except grpc.aio.AioRpcError as error:
-                raise EventsError("", error.code().name, error.details() or "no details", peer_details(error)) from None
-            except asyncio.CancelledError:
-                self.connections.check_open()
-                raise
-            finally:
-                reading.cancel()
-            if message is grpc.aio.EOF:
-                raise EventsError("", "UNAVAILABLE", f"{endpoint.address} ended the stream")
+            message = await next_message(
+                self.connections, endpoint, stream, EventsError, IDLE_SECONDS, lambda: self._height(endpoint)
+            )
+            if message is None:
+                return
             yield message
 
     def _request(self, start: int) -> Any:

@@ -19,11 +19,11 @@ from fabric_protos.peer import events_pb2_grpc
 from consilium_peers.blocks.seeking import seek_envelope
 from consilium_peers.chain_info import ledger_height
 from consilium_peers.connection import Connections
-from consilium_peers.error_details import peer_details
 from consilium_peers.errors import BlocksError
 from consilium_peers.identity import Identity
 from consilium_peers.outage import Outage
 from consilium_peers.profile import Endpoint
+from consilium_peers.quiet_streams import broken, next_message
 
 # How long a peer may take for one block that it has, and to say how many it has.
 BLOCK_SECONDS = 20.0
@@ -106,32 +106,18 @@ class BlockReader:
         except TimeoutError:
             raise _late(endpoint, ANSWER_SECONDS) from None
         except grpc.aio.AioRpcError as error:
-            raise _broken(error) from None
+            raise broken(BlocksError, error) from None
 
     async def _receive(self, endpoint: Endpoint, stream: Any) -> Any:
         """Return the stream's next message; None when a quiet stream ends because a better peer is back."""
-        reading = asyncio.ensure_future(stream.read())
         wait = IDLE_SECONDS if self.end is None else BLOCK_SECONDS
-        try:
-            while not (await asyncio.wait({reading}, timeout=wait))[0]:
-                if self.end is not None:
-                    raise _late(endpoint, wait)
-                await ledger_height(
-                    self.connections, self.identity, self.channel, endpoint, BlocksError, ANSWER_SECONDS
-                )
-                if self.connections.in_order()[0] != endpoint:
-                    return None
-            message = await reading
-        except grpc.aio.AioRpcError as error:
-            raise _broken(error) from None
-        except asyncio.CancelledError:
-            self.connections.check_open()
-            raise
-        finally:
-            reading.cancel()
-        if message is grpc.aio.EOF:
-            raise BlocksError("", "UNAVAILABLE", f"{endpoint.address} ended the stream")
-        return message
+
+        async def when_quiet() -> None:
+            if self.end is not None:
+                raise _late(endpoint, wait)
+            await ledger_height(self.connections, self.identity, self.channel, endpoint, BlocksError, ANSWER_SECONDS)
+
+        return await next_message(self.connections, endpoint, stream, BlocksError, wait, when_quiet)
 
     def _ended(self, endpoint: Endpoint, status: int) -> BlocksError:
         """Return why a peer ended the stream before the last block that was asked for."""
@@ -152,7 +138,3 @@ class BlockReader:
 
 def _late(endpoint: Endpoint, seconds: float) -> BlocksError:
     return BlocksError("", "DEADLINE_EXCEEDED", f"{endpoint.address} sent nothing for {seconds:g} s")
-
-
-def _broken(error: Any) -> BlocksError:
-    return BlocksError("", error.code().name, error.details() or "no details", peer_details(error))
