@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from patience import SETTLING_SECONDS, persistently
 
+from consilium_client import holders
 from consilium_client.agent import Agent
 from consilium_client.journal import Parameters, StudyJournal, model_digest
 from consilium_client.key_epochs import new_epoch
@@ -317,6 +319,19 @@ def wrapping_keys(parties: dict[str, Party]) -> dict[str, str]:
         name: party.keystore.x25519(WRAPPING_KEY).public_key().public_bytes_raw().hex()
         for name, party in parties.items()
     }
+
+
+def know_wrapping_keys(parties: dict[str, Party], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let agents find the parties' wrapping keys as if they were registered.
+
+    On the ledger, these keys would be what later studies of other tests are wrapped to.
+    """
+    keys = wrapping_keys(parties)
+
+    async def key_of(_: Federation, hospital: str) -> str:
+        return keys[hospital]
+
+    monkeypatch.setattr(holders, "registered_key", key_of)
 
 
 async def _level(stage: Stage) -> None:

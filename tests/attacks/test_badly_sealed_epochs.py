@@ -7,18 +7,17 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms, right_model, wrapping_keys
+from attack_stage import CHEAT, HOSPITALS, SetUp, Stage, attack_terms, know_wrapping_keys, right_model, wrapping_keys
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from msgspec.structs import replace
 from patience import persistently
 
-from consilium_client import holders, key_renewal
+from consilium_client import key_renewal
 from consilium_client.configuration import HospitalConfiguration
 from consilium_client.errors import ModelFileError
 from consilium_client.key_epochs import new_epoch
 from consilium_client.model_file import export_model, import_model
 from consilium_network.network import Network
-from consilium_peers.federation import Federation
 from consilium_proto.records import RoundPhase
 
 pytestmark = pytest.mark.network
@@ -47,12 +46,7 @@ async def test_a_badly_sealed_epoch_keeps_a_hospital_out_no_longer_than_it_lasts
 ) -> None:
     """It opens another at once, but not again at once; its agent lives on, and takes a partner's model."""
     stage = await new_stage(replace(attack_terms(seconds=5), rounds=3))
-    keys = wrapping_keys(stage.parties)
-
-    async def key_of(_: Federation, hospital: str) -> str:
-        return keys[hospital]
-
-    monkeypatch.setattr(holders, "registered_key", key_of)
+    know_wrapping_keys(stage.parties, monkeypatch)
     monkeypatch.setattr(key_renewal, "FIRST_PAUSE_SECONDS", PAUSE_SECONDS)
     await seal_badly(stage, 2)
     async with stage.running():

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from attack_stage import CHEAT, COORDINATOR, HOSPITALS, SetUp, Stage, attack_terms, wrapping_keys
+from attack_stage import CHEAT, COORDINATOR, HOSPITALS, SetUp, Stage, attack_terms, know_wrapping_keys
 from dishonest_hospitals import DishonestLedger, deceive, withheld
 from expectations import assert_final
 from patience import persistently
@@ -16,7 +16,6 @@ from test_dishonest_hospitals import false_own, lists, with_first_off, writes
 from consilium_client import holders
 from consilium_demo.processes import command
 from consilium_network.network import Network
-from consilium_peers.federation import Federation
 from consilium_proto.records import Bar, Opening, RoundPhase
 
 pytestmark = pytest.mark.network
@@ -82,13 +81,7 @@ async def test_a_removed_holder_starts_a_new_epoch(
 ) -> None:
     """The open round is void, who could decrypt which round is a question to the ledger, and the next is without it."""
     stage = await new_stage(attack_terms(seconds=20))
-    keys = wrapping_keys(stage.parties)
-
-    async def key_of(_: Federation, hospital: str) -> str:
-        return keys[hospital]
-
-    # Registered on the ledger, these keys would be what later studies of other tests are wrapped to.
-    monkeypatch.setattr(holders, "registered_key", key_of)
+    know_wrapping_keys(stage.parties, monkeypatch)
     client = stage.parties["ClevelandMSP"].client
     assert await holders.open_epoch(client, await client.read_study(stage.name), without=[CHEAT])
     async with stage.running(CHEAT):
