@@ -17,7 +17,10 @@ from pathlib import Path
 from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.server import ServerTls, serve
 
-CHAINCODES = {"federation": "consilium_chaincode.federation.contract:FederationContract"}
+CHAINCODES = {
+    "federation": "consilium_chaincode.federation.contract:FederationContract",
+    "evm": "consilium_chaincode.ethereum.contract:EthereumContract",
+}
 _TLS_VARIABLES = ("CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_CLIENT_CA")
 
 EXAMPLES = """examples:

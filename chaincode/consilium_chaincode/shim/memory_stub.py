@@ -94,6 +94,10 @@ class MemoryLedger:
             raise StateError("a transaction that reads pages, or ranges of a collection, can't write")
         return simulation
 
+    def name_of(self, contract: Contract) -> str:
+        """Return the name that a chaincode is registered with; its own for a contract that isn't registered."""
+        return next((name for name, known in self.chaincodes.items() if known is contract), contract.name)
+
     def namespace(self, contract: Contract) -> str:
         """Return what sets the state of a registered chaincode apart; empty for a contract that isn't registered."""
         return next((f"{name}/" for name, known in self.chaincodes.items() if known is contract), "")
@@ -184,6 +188,7 @@ class MemoryStub:
         self._ledger = ledger
         self._running = running
         self._namespace = ledger.namespace(running[-1])
+        self.entry_chaincode = ledger.name_of(running[0])
         self._simulation = simulation
         self.tx_id = simulation.tx_id
         self.channel = ledger.channel

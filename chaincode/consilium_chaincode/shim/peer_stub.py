@@ -59,8 +59,10 @@ class PeerStub:
         self.function, self.arguments = _invocation(message)
         proposal = proposal_pb2.Proposal.FromString(message.proposal.proposal_bytes)
         header = common_pb2.Header.FromString(proposal.header)
-        stamp = common_pb2.ChannelHeader.FromString(header.channel_header).timestamp
+        channel_header = common_pb2.ChannelHeader.FromString(header.channel_header)
+        stamp = channel_header.timestamp
         self.timestamp: int = stamp.seconds * 1000 + stamp.nanos // 1_000_000
+        self.entry_chaincode = _entry(channel_header, self.channel)
         payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
         self.transient: Mapping[str, bytes] = dict(payload.TransientMap)
         signature_header = common_pb2.SignatureHeader.FromString(header.signature_header)
@@ -262,6 +264,13 @@ def _invocation(message: Any) -> tuple[str, tuple[bytes, ...]]:
         return words[0].decode(), tuple(words[1:])
     except UnicodeDecodeError:
         raise ChaincodeError("the proposal's function isn't UTF-8") from None
+
+
+def _entry(channel_header: Any, channel: str) -> str:
+    """Return the name of the proposal's chaincode, with its channel (as Fabric writes it) if that is another one."""
+    extension = proposal_pb2.ChaincodeHeaderExtension.FromString(channel_header.extension)
+    name = str(extension.chaincode_id.name)
+    return name if channel_header.channel_id == channel else f"{name}/{channel_header.channel_id}"
 
 
 def _key_value(raw: bytes) -> KeyValue:

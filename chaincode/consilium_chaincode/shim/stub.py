@@ -105,6 +105,8 @@ class ChaincodeStub(Protocol):
     timestamp: int
     """Milliseconds since 1970, as the client wrote it into the proposal: a claim, not a fact."""
     creator: Creator
+    entry_chaincode: str
+    """The chaincode that the client's signed proposal names. Behind it, `creator` is whom it may be acting for."""
     function: str
     arguments: tuple[bytes, ...]
     transient: Mapping[str, bytes]

@@ -28,6 +28,8 @@ class Receipt:
     """What a transaction did. `status` is 1, or 0 when its outermost frame failed."""
 
     status: int
+    nonce: int
+    """The sender's nonce that it used."""
     gas_used: int
     gas_price: int
     """What it paid for each unit, in wei."""
@@ -74,7 +76,7 @@ def process_transaction(environment: Environment, transaction: Transaction, send
     yield from _pay(journal, sender, (transaction.gas - used) * price)
     yield from _pay(journal, environment.coinbase, used * (price - environment.base_fee))
     journal.remove_doomed()
-    return _receipt(journal, outcome, used, price, contract)
+    return _receipt(journal, account.nonce, outcome, used, price, contract)
 
 
 def _warm_up(
@@ -118,9 +120,10 @@ def _pay(journal: Journal, address: bytes, amount: int) -> Reading[None]:
         journal.set_account(address, account._replace(balance=account.balance + amount))
 
 
-def _receipt(journal: Journal, outcome: Outcome, used: int, price: int, contract: bytes | None) -> Receipt:
+def _receipt(journal: Journal, nonce: int, outcome: Outcome, used: int, price: int, contract: bytes | None) -> Receipt:
     return Receipt(
         status=0 if outcome.error else 1,
+        nonce=nonce,
         gas_used=used,
         gas_price=price,
         output=outcome.output,

@@ -1,0 +1,17 @@
+"""Chaincode `evm`, composed of its parts as the federation's is: a file for each group of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from consilium_chaincode.ethereum.heights import Heights
+from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
+from consilium_chaincode.ethereum.transaction_functions import TransactionFunctions
+from consilium_chaincode.federation.contract import endorser_clock
+
+
+class EthereumContract(TransactionFunctions, ReadingFunctions):
+    """All functions of the EVM on the ledger. Tests give a clock and heights of their own."""
+
+    def __init__(self, clock: Callable[[], int] = endorser_clock, heights: Heights | None = None) -> None:
+        super().__init__(clock, heights)
