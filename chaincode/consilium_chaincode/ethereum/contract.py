@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from consilium_chaincode.ethereum.heights import Heights
+from consilium_chaincode.ethereum.heights import Heights, PeerMetrics
 from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
 from consilium_chaincode.ethereum.transaction_functions import TransactionFunctions
 from consilium_chaincode.federation.contract import endorser_clock
 
 
-class EthereumContract(TransactionFunctions, ReadingFunctions):
-    """All functions of the EVM on the ledger. Tests give a clock and heights of their own."""
+_PEER_METRICS = PeerMetrics()
 
-    def __init__(self, clock: Callable[[], int] = endorser_clock, heights: Heights | None = None) -> None:
+
+class EthereumContract(TransactionFunctions, ReadingFunctions):
+    """All functions of the EVM on the ledger. Tests and replays give a clock and heights of their own."""
+
+    def __init__(
+        self, clock: Callable[[], int] = endorser_clock, heights: Heights | None = _PEER_METRICS.height
+    ) -> None:
         super().__init__(clock, heights)

@@ -22,7 +22,7 @@ FROM_FEDERATION = frozenset({"CreditRound", "CheckRewards"})
 class EthereumPart(ContractPart):
     """A group of functions of chaincode `evm`.
 
-    `clock` returns this endorser's time in milliseconds since 1970, `heights` its ledger's heights; without any, as
+    `clock` returns this endorser's time in milliseconds since 1970, `heights` its ledger's heights. Without heights, as
     where a ledger is replayed, the block that a transaction claims is taken as it is.
     """
 
@@ -49,5 +49,5 @@ class EthereumPart(ContractPart):
         terms = await terms_in_force(stub)
         self.timestamp(stub, terms.clock_tolerance)
         if self._heights is not None:
-            check_block(number, await self._heights.height(stub.channel), terms.block_tolerance)
+            check_block(number, await self._heights(stub.channel), terms.block_tolerance)
         return terms, environment_of(stub, terms, number)

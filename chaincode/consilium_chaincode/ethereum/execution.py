@@ -18,7 +18,7 @@ from consilium_chaincode.evm.errors import (
     SenderIsContract,
     WrongNonce,
 )
-from consilium_chaincode.evm.state_keys import AnyStorageKey, Reading, Result
+from consilium_chaincode.evm.state_keys import Reading, Result
 from consilium_chaincode.evm.transactions.forms import Access, Transaction
 from consilium_chaincode.evm.transactions.processing import Receipt, process_transaction
 from consilium_chaincode.federation.errors import Refused
@@ -74,8 +74,6 @@ def refused(error: InvalidTransaction) -> Refused:
 async def write(stub: ChaincodeStub, receipt: Receipt) -> None:
     """Write what an execution changed, in its fixed order."""
     for key, value in receipt.changes.items():
-        if isinstance(key, AnyStorageKey):
-            raise TypeError("no execution writes whether an account has storage")
         name = state_keys.state(key)
         if value:
             await stub.put_state(name, value)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from consilium_chaincode.ethereum import state_keys
-from consilium_chaincode.ethereum.state_keys import LedgerKey
-from consilium_chaincode.evm.state_keys import Account, AccountKey, AnyStorageKey, CodeKey, SlotKey, StateKey
+from consilium_chaincode.ethereum.pace import Pace
+from consilium_chaincode.evm.state_keys import (
+    Account,
+    AccountKey,
+    AnyStorageKey,
+    CodeKey,
+    SlotKey,
+    StateKey,
+    StoredKey,
+    Turn,
+)
 from consilium_chaincode.evm.transactions.forms import Access
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.shim.stub import ChaincodeStub
@@ -21,13 +30,20 @@ class LedgerReads:
 
     def __init__(self, stub: ChaincodeStub) -> None:
         self._stub = stub
-        self._values: dict[StateKey, bytes] = {}
+        self._values: dict[StoredKey, bytes] = {}
+        self._pace = Pace()
 
     async def value(self, key: StateKey) -> bytes:
-        """Return a key's value, empty if it has none."""
+        """Return a key's value, empty if it has none; let others have their turn where the interpreter offers one."""
+        if isinstance(key, Turn):
+            await self._pace.turn()
+            return b""
+        if isinstance(key, AnyStorageKey):
+            # The ledger began empty, so no address has storage before it has code or a nonce.
+            return b""
         known = self._values.get(key)
         if known is None:
-            known = self._values[key] = await self._read(key)
+            known = self._values[key] = await self._stub.get_state(state_keys.state(key)) or b""
         return known
 
     async def prefetch(self, accounts: Iterable[bytes], entries: Iterable[Access]) -> None:
@@ -37,7 +53,7 @@ class LedgerReads:
             Refused: more than `PREFETCH_LIMIT` keys.
         """
         entries = tuple(entries)
-        wanted: dict[LedgerKey, None] = dict.fromkeys(AccountKey(each) for each in accounts)
+        wanted: dict[StoredKey, None] = dict.fromkeys(AccountKey(each) for each in accounts)
         for entry in entries:
             wanted[AccountKey(entry.address)] = None
             wanted.update((SlotKey(entry.address, slot), None) for slot in entry.slots)
@@ -50,14 +66,8 @@ class LedgerReads:
         held = (Account.decode(self._values[key]) for key in wanted if isinstance(key, AccountKey))
         await self._load(list(dict.fromkeys(CodeKey(account.code_hash) for account in held if account.code_hash)))
 
-    async def _load(self, keys: Sequence[LedgerKey]) -> None:
+    async def _load(self, keys: Sequence[StoredKey]) -> None:
         missing = [key for key in keys if key not in self._values]
         if missing:
             values = await self._stub.get_states([state_keys.state(key) for key in missing])
             self._values.update((key, value or b"") for key, value in zip(missing, values, strict=True))
-
-    async def _read(self, key: StateKey) -> bytes:
-        if isinstance(key, AnyStorageKey):
-            # The ledger began empty, so no address has storage before it has code or a nonce.
-            return b""
-        return await self._stub.get_state(state_keys.state(key)) or b""

@@ -7,13 +7,9 @@ the EVM's own bytes, all others are canonical records.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-from consilium_chaincode.evm.state_keys import AccountKey, CodeKey, SlotKey
+from consilium_chaincode.evm.state_keys import AccountKey, CodeKey, StoredKey
 from consilium_chaincode.shim.composite_keys import composite_key
 
-LedgerKey: TypeAlias = AccountKey | CodeKey | SlotKey
-"""What the interpreter reads from the ledger, and what it changes there."""
 RECEIPT_KIND = "receipt"
 
 
@@ -32,7 +28,7 @@ def slot(address: bytes, number: int) -> str:
     return composite_key("slot", address.hex(), f"{number:064x}")
 
 
-def state(key: LedgerKey) -> str:
+def state(key: StoredKey) -> str:
     """The key on the ledger of what the interpreter asks for or changes."""
     if isinstance(key, AccountKey):
         return account(key.address)

@@ -30,6 +30,8 @@ from consilium_chaincode.evm.state_keys import (
     Result,
     SlotKey,
     StateKey,
+    StoredKey,
+    Turn,
     encode_slot,
 )
 from consilium_chaincode.evm.transactions.decoding import decode_transaction
@@ -111,7 +113,7 @@ def answer_from(state: Mapping[bytes, AccountState], reading: Reading[Result]) -
         return result
 
 
-def apply_changes(state: Mapping[bytes, AccountState], changes: Mapping[StateKey, bytes]) -> dict[bytes, AccountState]:
+def apply_changes(state: Mapping[bytes, AccountState], changes: Mapping[StoredKey, bytes]) -> dict[bytes, AccountState]:
     """Return a state with changes applied to it."""
     after = dict(state)
     codes = {b"": b""} | {keccak256(account.code): account.code for account in state.values() if account.code}
@@ -132,6 +134,8 @@ def apply_changes(state: Mapping[bytes, AccountState], changes: Mapping[StateKey
 
 
 def _value(state: Mapping[bytes, AccountState], codes: Mapping[bytes, bytes], key: StateKey) -> bytes:
+    if isinstance(key, Turn):
+        return b""
     if isinstance(key, CodeKey):
         return codes.get(key.code_hash, b"")
     account = state.get(key.address)

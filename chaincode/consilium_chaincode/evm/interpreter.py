@@ -8,9 +8,11 @@ from consilium_chaincode.evm.frame import Context, Frame, Message, Outcome
 from consilium_chaincode.evm.gas import GAS_CODE_DEPOSIT, MAX_CODE_SIZE, charge_gas
 from consilium_chaincode.evm.instructions import OPERATIONS, STATE_OPERATIONS
 from consilium_chaincode.evm.precompiles import PRECOMPILES
-from consilium_chaincode.evm.state_keys import Reading
+from consilium_chaincode.evm.state_keys import Reading, Turn
 
 _RESERVED_FIRST_BYTE = 0xEF
+# How many instructions run between two turns: about a millisecond's.
+_STRIDE = 2_000
 
 
 def run(context: Context, message: Message) -> Reading[Outcome]:
@@ -22,6 +24,7 @@ def run(context: Context, message: Message) -> Reading[Outcome]:
         if outcome is None:
             assert frame.child is not None
             frames.append((yield from _enter(context, frame.child)))
+            yield Turn()
             continue
         frames.pop()
         if not frames:
@@ -46,7 +49,7 @@ def _advance(frame: Frame) -> Reading[Outcome | None]:
     """Run a frame to its end and return its outcome, or None when it waits for a message that it sent."""
     try:
         if frame.message.code_address in PRECOMPILES:
-            _run_precompile(frame)
+            yield from _run_precompile(frame)
         else:
             yield from _run_code(frame)
         if frame.child is not None:
@@ -66,24 +69,29 @@ def _run_code(frame: Frame) -> Reading[None]:
     operations, code = OPERATIONS, frame.code.padded
     try:
         while frame.running:
-            opcode = code[frame.pc]
-            operation = operations[opcode]
-            if operation is not None:
-                operation(frame)
-            else:
-                yield from STATE_OPERATIONS[opcode](frame)
-            if frame.gas < 0:
-                raise OutOfGas(f"instruction 0x{opcode:02x} takes {-frame.gas} gas more than there was")
+            for _ in range(_STRIDE):
+                opcode = code[frame.pc]
+                operation = operations[opcode]
+                if operation is not None:
+                    operation(frame)
+                else:
+                    yield from STATE_OPERATIONS[opcode](frame)
+                if frame.gas < 0:
+                    raise OutOfGas(f"instruction 0x{opcode:02x} takes {-frame.gas} gas more than there was")
+                if not frame.running:
+                    return
+            yield Turn()
     except IndexError:
         # Only the stack is ever read past its end: code is padded, memory grown, call data sliced.
         raise StackUnderflow(f"at {frame.pc}") from None
 
 
-def _run_precompile(frame: Frame) -> None:
+def _run_precompile(frame: Frame) -> Reading[None]:
     message = frame.message
     assert message.code_address is not None
     if not message.is_delegated:
-        frame.output = PRECOMPILES[message.code_address](frame)
+        answer = PRECOMPILES[message.code_address](frame)
+        frame.output = answer if isinstance(answer, bytes) else (yield from answer)
 
 
 def _deposit_code(frame: Frame) -> Reading[None]:

@@ -14,7 +14,7 @@ from consilium_chaincode.evm.state_keys import (
     CodeKey,
     Reading,
     SlotKey,
-    StateKey,
+    StoredKey,
     encode_slot,
 )
 
@@ -49,6 +49,9 @@ class Journal:
         self._undo: list[tuple[Any, Any, Any]] = []
         self.warm_addresses: set[bytes] = set()
         self.warm_slots: set[tuple[bytes, int]] = set()
+        # What was asked for, whether it was warm already and whether the frame that asked was undone or not.
+        self.touched_addresses: set[bytes] = set()
+        self.touched_slots: set[tuple[bytes, int]] = set()
         # Not undone, as in the specification: an address whose creation failed has no code that could ask.
         self.created: set[bytes] = set()
         self.doomed: dict[bytes, bool] = {}
@@ -163,10 +166,12 @@ class Journal:
 
     def warm_address(self, address: bytes) -> bool:
         """Return whether an address was touched before in this transaction; from now on it was."""
+        self.touched_addresses.add(address)
         return self._add(self.warm_addresses, address)
 
     def warm_slot(self, address: bytes, slot: int) -> bool:
         """Return whether a slot was touched before in this transaction; from now on it was."""
+        self.touched_slots.add((address, slot))
         return self._add(self.warm_slots, (address, slot))
 
     def doom(self, address: bytes) -> None:
@@ -184,12 +189,12 @@ class Journal:
 
     # What is left at the end
 
-    def changes(self) -> Mapping[StateKey, bytes]:
+    def changes(self) -> Mapping[StoredKey, bytes]:
         """Return each key whose value differs from what was read, with its new value; empty values are removals.
 
         Ordered by kind, address and slot, so that all endorsers write the same in the same order.
         """
-        found: dict[StateKey, bytes] = {}
+        found: dict[StoredKey, bytes] = {}
         codes: set[bytes] = set()
         for address in sorted(self._accounts):
             account = self._accounts[address]

@@ -40,7 +40,17 @@ class AnyStorageKey(NamedTuple):
     address: bytes
 
 
-StateKey: TypeAlias = AccountKey | CodeKey | SlotKey | AnyStorageKey
+class Turn(NamedTuple):
+    """No key: a pause, now and then, so that whoever drives an execution can let others have their turn or end it.
+
+    It is answered with the empty value.
+    """
+
+
+StoredKey: TypeAlias = AccountKey | CodeKey | SlotKey
+"""What a ledger holds: all that an execution changes."""
+StateKey: TypeAlias = StoredKey | AnyStorageKey | Turn
+"""What an execution asks for."""
 Result = TypeVar("Result")
 Reading: TypeAlias = Generator[StateKey, bytes, Result]
 """What may need state: it yields a key, is sent that key's value (empty if absent), and at last returns its result."""

@@ -102,6 +102,12 @@ class MemoryLedger:
         """Return what sets the state of a registered chaincode apart; empty for a contract that isn't registered."""
         return next((f"{name}/" for name, known in self.chaincodes.items() if known is contract), "")
 
+    async def height(self, channel: str) -> int:
+        """Return the number of blocks, as an endorser of that channel would know it."""
+        if channel != self.channel:
+            raise ChaincodeError(f"there is no channel {channel}")
+        return self._height
+
     def commit(self, simulations: Sequence[Simulation]) -> list[str]:
         """Commit a block; return each transaction's validation code in order."""
         self._height += 1

@@ -9,7 +9,7 @@ from consilium_bench.evm_oracle.assembler import assemble
 from consilium_chaincode.evm.addresses import created_address
 from consilium_chaincode.evm.errors import CorruptState
 from consilium_chaincode.evm.keccak import keccak256
-from consilium_chaincode.evm.state_keys import Account, AccountKey, AnyStorageKey, CodeKey, SlotKey, StateKey
+from consilium_chaincode.evm.state_keys import Account, AccountKey, AnyStorageKey, CodeKey, SlotKey, StateKey, Turn
 from consilium_chaincode.evm.transactions.forms import Transaction
 from consilium_chaincode.evm.transactions.processing import Receipt, process_transaction
 
@@ -86,7 +86,19 @@ def test_code_that_the_ledger_lacks_is_written_by_its_hash() -> None:
 def test_what_was_touched_makes_an_access_list() -> None:
     _, receipt = drive(assemble(1, "SLOAD", int.from_bytes(OTHER, "big"), "BALANCE", 4, "BALANCE"))
     assert receipt.touched_slots == {(CONTRACT, 1)}
-    assert receipt.touched_addresses == {SENDER, CONTRACT, OTHER, ENVIRONMENT.coinbase}
+    assert receipt.touched_addresses == {OTHER}
+
+
+def test_what_a_frame_touched_that_failed_counts_as_touched() -> None:
+    _, receipt = drive(assemble(1, "SLOAD", int.from_bytes(OTHER, "big"), "BALANCE PUSH0 PUSH0 REVERT"))
+    assert (receipt.touched_slots, receipt.touched_addresses) == ({(CONTRACT, 1)}, {OTHER})
+
+
+def test_a_long_execution_gives_turns() -> None:
+    loop = assemble(0x300, "JUMPDEST", 1, "SWAP1 SUB DUP1", 3, "JUMPI")
+    asked, receipt = drive(loop)
+    assert receipt.status == 1
+    assert asked.count(Turn()) == 2  # 0x300 times 7 instructions
 
 
 def test_accounts_are_written_as_they_are_read() -> None:

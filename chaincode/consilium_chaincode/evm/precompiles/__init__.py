@@ -6,6 +6,7 @@ Their libraries are imported here: where one is missing the EVM doesn't start, r
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from consilium_chaincode.evm.frame import Frame
 from consilium_chaincode.evm.precompiles.blake2f import blake2f
@@ -20,8 +21,12 @@ from consilium_chaincode.evm.precompiles.p256verify import p256verify
 from consilium_chaincode.evm.precompiles.point_evaluation import point_evaluation
 from consilium_chaincode.evm.precompiles.ripemd160 import ripemd160
 from consilium_chaincode.evm.precompiles.sha256 import sha256
+from consilium_chaincode.evm.state_keys import Reading
 
-_NUMBERED: dict[int, Callable[[Frame], bytes]] = {
+Precompile: TypeAlias = Callable[[Frame], bytes | Reading[bytes]]
+"""Returns the output, at once or, where the work is long, with turns in between."""
+
+_NUMBERED: dict[int, Precompile] = {
     0x01: ecrecover,
     0x02: sha256,
     0x03: ripemd160,

@@ -7,12 +7,15 @@ import struct
 from consilium_chaincode.evm.errors import PrecompileFailure
 from consilium_chaincode.evm.frame import Frame
 from consilium_chaincode.evm.gas import BLAKE2F_ROUND_GAS, charge_gas
+from consilium_chaincode.evm.state_keys import Reading, Turn
 
 _STATE = struct.Struct("<8Q")
 _MESSAGE = struct.Struct("<16Q")
 _OFFSETS = struct.Struct("<2Q")
 _INPUT_BYTES = 213
 _MASK = (1 << 64) - 1
+# How many rounds run between two turns: some ten milliseconds' (round for round, a check costs next to nothing).
+_STRIDE = 1_000
 _INITIAL = (
     0x6A09E667F3BCC908,
     0xBB67AE8584CAA73B,
@@ -48,7 +51,7 @@ _MIXED = (
 )
 
 
-def blake2f(frame: Frame) -> bytes:
+def blake2f(frame: Frame) -> Reading[bytes]:
     """Read rounds (4 bytes, big-endian) ‖ state (64) ‖ message (128) ‖ offsets (16) ‖ whether final (1); return 64.
 
     Raises:
@@ -66,12 +69,13 @@ def blake2f(frame: Frame) -> bytes:
         raise PrecompileFailure(f"the last byte is {data[212]}; it says whether the block is final: 0 or 1")
     state = _STATE.unpack_from(data, 4)
     message = _MESSAGE.unpack_from(data, 68)
-    return _STATE.pack(*compress(rounds, state, message, _OFFSETS.unpack_from(data, 196), bool(data[212])))
+    offsets = _OFFSETS.unpack_from(data, 196)
+    return _STATE.pack(*(yield from compress(rounds, state, message, offsets, bool(data[212]))))
 
 
 def compress(
     rounds: int, state: tuple[int, ...], message: tuple[int, ...], offsets: tuple[int, ...], is_final: bool
-) -> list[int]:
+) -> Reading[list[int]]:
     """Return the next state of 8 words, from 8 words of state and 16 of message (RFC 7693, 3.2)."""
     v = [*state, *_INITIAL]
     v[12] ^= offsets[0]
@@ -79,6 +83,8 @@ def compress(
     if is_final:
         v[14] ^= _MASK
     for number in range(rounds):
+        if number % _STRIDE == _STRIDE - 1:
+            yield Turn()
         order = _SCHEDULE[number % len(_SCHEDULE)]
         for step, places in enumerate(_MIXED):
             _mix(v, places, message[order[2 * step]], message[order[2 * step + 1]])

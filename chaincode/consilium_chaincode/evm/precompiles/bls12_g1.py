@@ -18,6 +18,7 @@ from consilium_chaincode.evm.precompiles.bls12_points import (
     write_g1,
 )
 from consilium_chaincode.evm.precompiles.bls12_prices import g1_msm_price
+from consilium_chaincode.evm.state_keys import Reading, Turn
 
 
 def bls12_g1_add(frame: Frame) -> bytes:
@@ -36,7 +37,7 @@ def bls12_g1_add(frame: Frame) -> bytes:
     return write_g1(add(first, second))
 
 
-def bls12_g1_msm(frame: Frame) -> bytes:
+def bls12_g1_msm(frame: Frame) -> Reading[bytes]:
     """Read pairs of a point and a number of 32 bytes, return the sum of the multiples.
 
     Raises:
@@ -51,6 +52,7 @@ def bls12_g1_msm(frame: Frame) -> bytes:
     for pair in pairs:
         point = read_g1(pair[:G1_BYTES], in_group=True)
         total = add(total, multiply(point, int.from_bytes(pair[G1_BYTES:], "big")))
+        yield Turn()
     return write_g1(total)
 
 

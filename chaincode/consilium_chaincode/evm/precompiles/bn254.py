@@ -30,6 +30,7 @@ from consilium_chaincode.evm.gas import (
     charge_gas,
 )
 from consilium_chaincode.evm.memory import padded
+from consilium_chaincode.evm.state_keys import Reading, Turn
 
 _G1_BYTES, _PAIR_BYTES = 64, 192
 
@@ -62,7 +63,7 @@ def bn254_mul(frame: Frame) -> bytes:
     return _encode(multiply(_g1(data[:_G1_BYTES]), int.from_bytes(data[_G1_BYTES:], "big")))
 
 
-def bn254_pairing(frame: Frame) -> bytes:
+def bn254_pairing(frame: Frame) -> Reading[bytes]:
     """Read pairs of a point of G1 (64 bytes) and one of G2 (128); return whether their pairings' product is one.
 
     Raises:
@@ -79,6 +80,7 @@ def bn254_pairing(frame: Frame) -> bytes:
     for start in range(0, len(data), _PAIR_BYTES):
         pair = data[start : start + _PAIR_BYTES]
         product *= pairing(_g2(pair[_G1_BYTES:]), _g1(pair[:_G1_BYTES]), final_exponentiate=False)
+        yield Turn()
     is_one = final_exponentiate(product) == FQ12.one()
     return int(is_one).to_bytes(32, "big")
 

@@ -17,7 +17,7 @@ from consilium_chaincode.evm.gas import MAX_REFUND_QUOTIENT
 from consilium_chaincode.evm.interpreter import run
 from consilium_chaincode.evm.journal import Journal, Log
 from consilium_chaincode.evm.precompiles import PRECOMPILES
-from consilium_chaincode.evm.state_keys import Reading, StateKey
+from consilium_chaincode.evm.state_keys import Reading, StoredKey
 from consilium_chaincode.evm.transactions.forms import Transaction
 from consilium_chaincode.evm.transactions.intrinsic import IntrinsicGas, intrinsic_gas
 from consilium_chaincode.evm.transactions.validity import check_form, check_sender
@@ -31,6 +31,8 @@ class Receipt:
     nonce: int
     """The sender's nonce that it used."""
     gas_used: int
+    gas_consumed: int
+    """What was gone before refunds and without the floor of EIP-7623: with less of a limit, something runs out."""
     gas_price: int
     """What it paid for each unit, in wei."""
     output: bytes
@@ -40,11 +42,13 @@ class Receipt:
     """The address of the contract that it created or tried to."""
     error: EvmError | None
     """Why the outermost frame failed: a `Reverted` or an `ExceptionalHalt`."""
-    changes: Mapping[StateKey, bytes]
+    changes: Mapping[StoredKey, bytes]
     """The new value of every key that changed, in a fixed order; an empty value removes the key."""
     touched_addresses: frozenset[bytes]
     touched_slots: frozenset[tuple[bytes, int]]
-    """What it touched, precompiled contracts apart: the entries of an access list that would have served it."""
+    """What its instructions touched, those of frames that failed too, precompiled contracts apart."""
+    created_addresses: frozenset[bytes]
+    """Where it created contracts or tried to; these addresses are warm without being touched before."""
 
 
 def process_transaction(environment: Environment, transaction: Transaction, sender: bytes) -> Reading[Receipt]:
@@ -72,11 +76,26 @@ def process_transaction(environment: Environment, transaction: Transaction, send
         outcome = Outcome(0, b"", AddressCollision(f"0x{contract.hex()} has code, a nonce or storage"))
     else:
         outcome = yield from run(context, message)
-    used = _gas_used(transaction, gas, outcome, journal.refund)
+    consumed = transaction.gas - outcome.gas_left
+    used = _gas_used(consumed, gas, journal.refund)
     yield from _pay(journal, sender, (transaction.gas - used) * price)
     yield from _pay(journal, environment.coinbase, used * (price - environment.base_fee))
     journal.remove_doomed()
-    return _receipt(journal, account.nonce, outcome, used, price, contract)
+    return Receipt(
+        status=0 if outcome.error else 1,
+        nonce=account.nonce,
+        gas_used=used,
+        gas_consumed=consumed,
+        gas_price=price,
+        output=outcome.output,
+        logs=tuple(journal.logs),
+        contract=contract,
+        error=outcome.error,
+        changes=journal.changes(),
+        touched_addresses=frozenset(journal.touched_addresses.difference(PRECOMPILES)),
+        touched_slots=frozenset(journal.touched_slots),
+        created_addresses=frozenset(journal.created),
+    )
 
 
 def _warm_up(
@@ -108,29 +127,12 @@ def _message(
     return Message(sender, to, gas, transaction.value, transaction.data, code, delegate, is_delegated=True)
 
 
-def _gas_used(transaction: Transaction, gas: IntrinsicGas, outcome: Outcome, refund: int) -> int:
+def _gas_used(consumed: int, gas: IntrinsicGas, refund: int) -> int:
     """Return the gas to pay for: after refunds of at most a fifth (EIP-3529), not below the floor (EIP-7623)."""
-    used = transaction.gas - outcome.gas_left
-    return max(used - min(refund, used // MAX_REFUND_QUOTIENT), gas.floor)
+    return max(consumed - min(refund, consumed // MAX_REFUND_QUOTIENT), gas.floor)
 
 
 def _pay(journal: Journal, address: bytes, amount: int) -> Reading[None]:
     if amount:
         account = yield from journal.account(address)
         journal.set_account(address, account._replace(balance=account.balance + amount))
-
-
-def _receipt(journal: Journal, nonce: int, outcome: Outcome, used: int, price: int, contract: bytes | None) -> Receipt:
-    return Receipt(
-        status=0 if outcome.error else 1,
-        nonce=nonce,
-        gas_used=used,
-        gas_price=price,
-        output=outcome.output,
-        logs=tuple(journal.logs),
-        contract=contract,
-        error=outcome.error,
-        changes=journal.changes(),
-        touched_addresses=frozenset(journal.warm_addresses.difference(PRECOMPILES)),
-        touched_slots=frozenset(journal.warm_slots),
-    )

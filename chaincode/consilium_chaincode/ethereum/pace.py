@@ -1,0 +1,27 @@
+"""One long computation among others on an event loop: it steps back now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+SLICE_SECONDS = 0.005
+"""How long a computation keeps the loop to itself, if nothing in it takes longer."""
+
+
+class Pace:
+    """Counts the time since a computation last stepped back. Deadlines reach it there too: it is cancelled there."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def turn(self) -> None:
+        """Let everything else run once, if it is time; where there is no event loop, as in a replay, nobody waits."""
+        if time.monotonic() - self._since < SLICE_SECONDS:
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        await asyncio.sleep(0)
+        self._since = time.monotonic()
