@@ -9,7 +9,6 @@ from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
 from consilium_chaincode.ethereum.transaction_functions import TransactionFunctions
 from consilium_chaincode.federation.contract import endorser_clock
 
-
 _PEER_METRICS = PeerMetrics()
 
 

@@ -1,7 +1,7 @@
 """How many blocks this endorser's ledger has, from its own peer's metrics.
 
-Chaincode isn't told the height, and Fabric's query chaincode (qscc) refuses calls that come from other chaincode. So the
-service asks its peer beside the stream. What it learns decides only whether this endorser endorses.
+Chaincode isn't told the height, and Fabric's query chaincode (qscc) refuses calls that come from other chaincode. So
+the service asks its peer beside the stream. What it learns decides only whether this endorser endorses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _METRIC = re.compile(r'^ledger_blockchain_height\{[^}]*channel="([^"]+)"[^}]*\} 
 
 
 class PeerMetrics:
-    """Reads the heights from the peer's operations service, at most once a second, whoever asks.
+    """Reads the heights from the peer's operations service, about once a second.
 
     Address and TLS come from the environment: CHAINCODE_PEER_METRICS (host:port), and the service's own certificate and
     root (CHAINCODE_TLS_CERT, CHAINCODE_TLS_KEY, CHAINCODE_TLS_CLIENT_CA).
@@ -37,7 +37,6 @@ class PeerMetrics:
     def __init__(self) -> None:
         self._heights: dict[str, int] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
 
     async def height(self, channel: str) -> int:
         """Return the number of blocks.
@@ -45,10 +44,10 @@ class PeerMetrics:
         Raises:
             ChaincodeError: the peer doesn't answer, or the service isn't told where to ask.
         """
-        async with self._reading:
-            if time.monotonic() - self._read_at > _FRESH_SECONDS:
-                self._heights = await _read_heights()
-                self._read_at = time.monotonic()
+        if time.monotonic() - self._read_at > _FRESH_SECONDS:
+            # Transactions that come while this waits ask too: better than one that fails for all.
+            self._heights = await _read_heights()
+            self._read_at = time.monotonic()
         if channel not in self._heights:
             raise ChaincodeError(f"the peer's metrics name no height of channel {channel}", _UNAVAILABLE)
         return self._heights[channel]
