@@ -1,7 +1,8 @@
 """`consilium chaincode serve`: run a chaincode service for one peer.
 
 Its place in the world comes from the environment, as with Fabric's own chaincode services: CHAINCODE_ID,
-CHAINCODE_SERVER_ADDRESS, CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT and CHAINCODE_TLS_CLIENT_CA (the last three are files).
+CHAINCODE_SERVER_ADDRESS, CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT and CHAINCODE_TLS_CLIENT_CA (the last three are files);
+chaincode `evm` also wants CHAINCODE_PEER_METRICS.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ _TLS_VARIABLES = ("CHAINCODE_TLS_KEY", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_CLIE
 
 EXAMPLES = """examples:
   consilium chaincode serve federation
+  consilium chaincode serve evm
   consilium chaincode serve my_package.contract:MyContract
 
 environment: CHAINCODE_ID, CHAINCODE_SERVER_ADDRESS, and the files CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT,
-CHAINCODE_TLS_CLIENT_CA. The network's supervisor sets them; see docs/administrators.md."""
+CHAINCODE_TLS_CLIENT_CA; for evm also CHAINCODE_PEER_METRICS, host and port of the peer's operations service. The
+network's supervisor sets them; see docs/administrators.md."""
 
 
 class ServeError(Exception):

@@ -16,7 +16,7 @@ from consilium_network.layout import KeyPair, NetworkFolder, OrganizationFolder
 from consilium_network.nodes import NodeKind, NodeSpecification, load_specifications
 from consilium_network.organizations import issue_service_pairs
 from consilium_network.programs import program_environment
-from consilium_network.topology import CHAINCODE_PORTS, Organization, Topology
+from consilium_network.topology import CHAINCODE_PORTS, Listener, Organization, Topology
 from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
@@ -101,6 +101,7 @@ def _specification(
         "CHAINCODE_TLS_CERT": str(server.certificate),
         "CHAINCODE_TLS_KEY": str(server.private_key),
         "CHAINCODE_TLS_CLIENT_CA": str(own.tls_root),
+        "CHAINCODE_PEER_METRICS": organization.address(Listener.PEER_OPERATIONS),
         "PYTHONUNBUFFERED": "1",
     }
     inherited = os.environ.get("PYTHONPATH")

@@ -70,7 +70,8 @@ def peer_configuration(organization: Organization, own: OrganizationFolder) -> d
                 "cert": {"file": str(member.tls.certificate)},
                 "key": {"file": str(member.tls.private_key)},
                 "clientAuthRequired": True,
-                "clientRootCAs": {"files": [str(own.monitor_root)]},
+                # The supervisor, and what the hospital itself runs: its chaincode services ask for the ledger's height.
+                "clientRootCAs": {"files": [str(own.monitor_root), str(own.tls_root)]},
             },
         },
         "metrics": {"provider": "prometheus"},
