@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from federation_ledger import VALID, FederationLedger, R, Refusal, run
-from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, terms
+from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, chain, join, terms
 
 from consilium_chaincode.ethereum import state_keys
 from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
@@ -88,13 +90,14 @@ class FoundingEthereum(EthereumContract):
     @transaction("Found")
     @takes(EvmTerms)
     async def found(self, stub: ChaincodeStub, chosen: EvmTerms) -> bytes:
-        assert chosen.rewards is not None
+        ledger = LedgerState(stub)
+        await ledger.write(state_keys.evm_terms(), chosen)
+        if chosen.rewards is None:
+            return b""
         creation = load_artifact(REWARD_LEDGER).creation_code
         code = creation + constructor_arguments(chosen.rewards, FEDERATION_ADDRESS)
         receipt = await call_as_federation(stub, None, code, system_environment(stub, chosen))
         assert receipt.contract is not None
-        ledger = LedgerState(stub)
-        await ledger.write(state_keys.evm_terms(), chosen)
         await ledger.write(state_keys.reward_ledger(), RewardLedgerAddress(contract=as_data(receipt.contract)))
         return b""
 
@@ -144,7 +147,7 @@ class RewardsLedger(FederationLedger):
         self,
         code: RefusalCode,
         function: str,
-        record: Record,
+        record: Record | bytes,
         organization: str = ALPHA,
         role: str = "client",
         skew: int = 0,
@@ -168,7 +171,10 @@ class RewardsLedger(FederationLedger):
         asked = Question(
             sender=account(9), to=contract, data=as_data(function.call(*values)), value="0x0", block_number=0
         )
-        outcome = self.read_evm(Outcome, "Call", asked)
+        # Questions keep a deadline, so they need an event loop.
+        creator = Creator(msp_id=ALPHA, certificate=b"", role="client")
+        asking = self.ledger.simulate(self.evm, "Call", encode(asked), creator=creator, timestamp=self.now)
+        outcome = decode(Outcome, asyncio.run(asking).result)
         assert outcome.status == 1, outcome.error
         return function.answer(from_data(outcome.output))
 
@@ -191,17 +197,20 @@ class RewardsLedger(FederationLedger):
     def round_reward(self, number: int = 1) -> RoundReward:
         return self.read_evm(RoundReward, "ReadRoundReward", RoundReference(study=STUDY, round=number))
 
-    def play_to_verified(self, number: int = 1) -> None:
+    def play_to_verified(self, number: int = 1, samples: Sequence[int] = (100, 100, 100, 100)) -> None:
         """Play a round until only the attestations are missing."""
         self.open_round()
-        self.reach_sealed(number=number)
+        for index, hospital in enumerate(HOSPITALS):
+            end = chain(hospital, 0, number)
+            self.submit("Join", join(index, round=number, chain_end=end, samples=samples[index]), hospital)
+        self.advance(number)
         self.reach_anchored(number=number)
         self.reach_aggregated(number)
         self.reach_verified(number)
 
-    def play_round(self, number: int = 1, model: str = MODEL_1) -> None:
-        self.play_to_verified(number)
-        self.reach_final(model, number=number)
+    def play_round(self, number: int = 1, samples: Sequence[int] = (100, 100, 100, 100)) -> None:
+        self.play_to_verified(number, samples)
+        self.reach_final(MODEL_1, number=number)
 
 
 def rewarded_terms(**changes: Any) -> StudyTerms:
