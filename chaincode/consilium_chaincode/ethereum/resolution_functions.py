@@ -7,7 +7,7 @@ from consilium_chaincode.ethereum import state_keys
 from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
 from consilium_chaincode.ethereum.consortium import HOSPITAL, hospitals_of
 from consilium_chaincode.ethereum.contract_parts import EthereumPart
-from consilium_chaincode.ethereum.environment import system_environment, terms_in_force
+from consilium_chaincode.ethereum.environment import system_environment
 from consilium_chaincode.ethereum.reward_contract import constructor_arguments
 from consilium_chaincode.ethereum.system_calls import call_as_federation
 from consilium_chaincode.federation.callers import ADMIN, CLIENT
@@ -42,7 +42,7 @@ from consilium_proto.ethereum.scalars import as_data
 
 
 class ResolutionFunctions(EthereumPart):
-    """Approve, Enact, ReadTerms, ReadResolutions."""
+    """Approve, Enact, ReadResolutions."""
 
     @transaction("Approve")
     @takes(ResolutionArgument)
@@ -88,21 +88,11 @@ class ResolutionFunctions(EthereumPart):
             await _create_reward_ledger(stub, resolution, rewards)
         return b""
 
-    @query("ReadTerms")
-    async def read_terms(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:
-        """Return the EVM's terms in force. Anyone in the channel may ask."""
-        check_empty(argument)
-        return await answer(self._read_terms(stub))
-
     @query("ReadResolutions")
     async def read_resolutions(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:
-        """Return what is in force, and what could be enacted next with who approved it. Anyone in the channel may ask."""
+        """Return what is in force, and what could come next with who approved it. Anyone in the channel may ask."""
         check_empty(argument)
         return await answer(self._read_resolutions(stub))
-
-    async def _read_terms(self, stub: ChaincodeStub) -> bytes:
-        check_any_reader(stub)
-        return encode(await terms_in_force(stub))
 
     async def _read_resolutions(self, stub: ChaincodeStub) -> bytes:
         check_any_reader(stub)

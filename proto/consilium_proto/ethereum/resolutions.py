@@ -128,7 +128,7 @@ class PendingResolution(Record, frozen=True, kw_only=True):
 
 
 class ResolutionsView(Record, frozen=True, kw_only=True):
-    """The answer to `ReadResolutions`: what is in force, what was decided about the bridge in force, what is pending."""
+    """The answer to `ReadResolutions`: what is in force, what its bridge was told, and what is pending."""
 
     terms: EvmTerms | None
     bridge: BridgeTerms | None
