@@ -9,21 +9,14 @@ from typing import Any
 from federation_ledger import VALID, FederationLedger, R, Refusal, run
 from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, chain, join, terms
 
-from consilium_chaincode.ethereum import state_keys
-from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
 from consilium_chaincode.ethereum.contract import EthereumContract
-from consilium_chaincode.ethereum.environment import system_environment
-from consilium_chaincode.ethereum.reward_contract import Function, constructor_arguments
-from consilium_chaincode.ethereum.system_calls import call_as_federation
-from consilium_chaincode.federation.contract_parts import takes
-from consilium_chaincode.federation.ledger_state import LedgerState
-from consilium_chaincode.shim.contract import Contract, transaction
+from consilium_chaincode.ethereum.reward_contract import Function
+from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
-from consilium_chaincode.shim.stub import ChaincodeStub, Creator
+from consilium_chaincode.shim.stub import Creator
 from consilium_proto.canonical import Record, decode, encode
-from consilium_proto.contracts import REWARD_LEDGER, load_artifact
-from consilium_proto.ethereum.resolutions import EvmTerms, RewardLedgerTerms
+from consilium_proto.ethereum.resolutions import EvmTerms, ResolutionArgument, RewardLedgerTerms
 from consilium_proto.ethereum.rewards import (
     ClosedEpoch,
     Contribution,
@@ -31,7 +24,6 @@ from consilium_proto.ethereum.rewards import (
     PayoutAddressChange,
     PayoutAddressRecord,
     RewardEpochReference,
-    RewardLedgerAddress,
     RewardLedgerView,
     RoundCredit,
     RoundReward,
@@ -84,30 +76,12 @@ def credit(number: int = 1, study: str = STUDY, pot: int = POT, **weights: int) 
     )
 
 
-class FoundingEthereum(EthereumContract):
-    """The chaincode with a function that puts terms into force at once."""
-
-    @transaction("Found")
-    @takes(EvmTerms)
-    async def found(self, stub: ChaincodeStub, chosen: EvmTerms) -> bytes:
-        ledger = LedgerState(stub)
-        await ledger.write(state_keys.evm_terms(), chosen)
-        if chosen.rewards is None:
-            return b""
-        creation = load_artifact(REWARD_LEDGER).creation_code
-        code = creation + constructor_arguments(chosen.rewards, FEDERATION_ADDRESS)
-        receipt = await call_as_federation(stub, None, code, system_environment(stub, chosen))
-        assert receipt.contract is not None
-        await ledger.write(state_keys.reward_ledger(), RewardLedgerAddress(contract=as_data(receipt.contract)))
-        return b""
-
-
 class RewardsLedger(FederationLedger):
     """A channel with chaincodes `federation` and `evm`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.evm = FoundingEthereum(clock=lambda: self.now, heights=None)
+        self.evm = EthereumContract(clock=lambda: self.now, heights=None)
         self.ledger = MemoryLedger(chaincodes={"federation": self.contract, "evm": self.evm})
 
     def ask_evm(
@@ -182,7 +156,10 @@ class RewardsLedger(FederationLedger):
 
     def enact_rewards(self, chosen: EvmTerms | None = None) -> None:
         """Put the EVM's terms into force, with a ledger of rewards."""
-        self.submit_evm("Found", chosen or evm_terms())
+        argument = ResolutionArgument(resolution=chosen or evm_terms())
+        for hospital in HOSPITALS[:3]:
+            self.submit_evm("Approve", argument, hospital, "admin")
+        self.submit_evm("Enact", argument)
 
     def name_address(self, hospital: str, chosen: str) -> PayoutAddressRecord:
         change = PayoutAddressChange(account=chosen)
