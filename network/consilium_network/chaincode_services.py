@@ -20,6 +20,7 @@ from consilium_network.topology import CHAINCODE_PORTS, Listener, Organization, 
 from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
+Packages = Mapping[Organization, Package]
 _ID = "CHAINCODE_ID"
 
 
@@ -36,6 +37,21 @@ def is_deployed(topology: Topology, folder: NetworkFolder, source: ChaincodeSour
     return all(each is not None and each.environment[_ID].startswith(f"{label}:") for each in services)
 
 
+async def start_services(
+    topology: Topology, folder: NetworkFolder, sources: Sequence[ChaincodeSource]
+) -> dict[ChaincodeSource, Packages]:
+    """Set contracts up as services at every hospital and have them started, without waiting until they listen.
+
+    Returns what peers are to install. Services need no channel, so they can start while peers join one.
+
+    Raises:
+        LifecycleError: a module can't be found.
+    """
+    packages = {source: _prepare_all(topology, folder, source) for source in sources}
+    await supervision.reload_supervisor(folder.supervisor)
+    return packages
+
+
 async def deploy(
     topology: Topology, folder: NetworkFolder, sources: Sequence[ChaincodeSource], progress: Progress
 ) -> None:
@@ -50,13 +66,12 @@ async def deploy(
     """
     names = " and ".join(each.name for each in sources)
     progress(f"deploying the chaincode {names} at {len(topology.hospitals)} hospitals")
-    packages = {source: _prepare_all(topology, folder, source) for source in sources}
-    await supervision.reload_supervisor(folder.supervisor)
+    packages = await start_services(topology, folder, sources)
     await asyncio.gather(*(_put_on_channel(topology, folder, each, found) for each, found in packages.items()))
 
 
 async def _put_on_channel(
-    topology: Topology, folder: NetworkFolder, source: ChaincodeSource, packages: Mapping[Organization, Package]
+    topology: Topology, folder: NetworkFolder, source: ChaincodeSource, packages: Packages
 ) -> None:
     names = {service_name(source.name, each) for each in topology.hospitals}
     services = [each for each in load_specifications(folder.supervisor).values() if each.name in names]
@@ -83,7 +98,7 @@ async def _put_on_channel(
     await asyncio.gather(*(lifecycle.wait_until_usable(admin, source.name, wanted) for admin in admins.values()))
 
 
-def _prepare_all(topology: Topology, folder: NetworkFolder, source: ChaincodeSource) -> dict[Organization, Package]:
+def _prepare_all(topology: Topology, folder: NetworkFolder, source: ChaincodeSource) -> Packages:
     label = source.label()
     return {each: _prepare(each, topology, folder, source, label) for each in topology.hospitals}
 

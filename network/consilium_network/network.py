@@ -14,7 +14,7 @@ import msgspec
 
 from consilium_network import bring_up, supervision
 from consilium_network.chaincode_package import ChaincodeSource
-from consilium_network.chaincode_services import deploy, is_deployed
+from consilium_network.chaincode_services import deploy, is_deployed, start_services
 from consilium_network.consortium import found_consortium
 from consilium_network.errors import EvmTermsError, NetworkStateError
 from consilium_network.evm import EVM, enact_first_terms, packaged_terms
@@ -217,6 +217,8 @@ class Network:
             await bring_up.start_processes(self.topology, self.folder, progress)
             if not self._stage.joined:
                 progress(f"joining the channel {self.topology.channel}")
+                # Python takes seconds to load contracts; peers that wait for each other leave it the processors.
+                await start_services(self.topology, self.folder, list(self._contracts(terms)) if federation else [])
                 await bring_up.join_channel(self.topology, self.folder)
                 self._record(joined=True)
             await bring_up.wait_for_gossip(self.topology, self.folder)
@@ -225,8 +227,8 @@ class Network:
             await bring_up.wait_until_level(self.topology, self.folder)
         progress(f"the network is ready; profiles lie in {self.folder.root}/organizations/NAME/profiles")
 
-    async def _run_contracts(self, progress: Progress, terms: EvmTerms | None) -> None:
-        """Deploy the contracts where they aren't yet, or aren't the code that is installed here, and found on them.
+    def _contracts(self, terms: EvmTerms | None) -> dict[ChaincodeSource, bool]:
+        """Return the contracts that are to run, and whether they were put on the channel before.
 
         `terms` are the EVM's first; None where it isn't asked for now, and runs only if it was before.
         """
@@ -234,8 +236,13 @@ class Network:
         wanted = {FEDERATION: stage.federation}
         if terms is not None or stage.evm:
             wanted[EVM] = bool(stage.evm)
+        return wanted
+
+    async def _run_contracts(self, progress: Progress, terms: EvmTerms | None) -> None:
+        """Deploy the contracts where they aren't yet, or aren't the code that is installed here, and found on them."""
+        stage, wanted = self._stage, self._contracts(terms)
         lacking = [
-            source for source, done in wanted.items() if not done or not is_deployed(self.topology, self.folder, source)
+            each for each, done in wanted.items() if not (done and is_deployed(self.topology, self.folder, each))
         ]
         if lacking:
             await deploy(self.topology, self.folder, lacking, progress)
