@@ -6,3 +6,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+# The peer that a test plays is the shim's.
+sys.path.insert(0, str(Path(__file__).parents[1] / "shim"))

@@ -55,6 +55,12 @@ class PlayedPeer:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        # gRPC refuses a write while another one is under way.
+        self._writing = asyncio.Lock()
+
+    async def _write(self, message: Any) -> None:
+        async with self._writing:
+            await self.stream.write(message)
 
     async def receive(self) -> Any:
         return await asyncio.wait_for(self.stream.read(), SECONDS)
@@ -83,11 +89,11 @@ class PlayedPeer:
         """Start a transaction."""
         payload, signed = proposal(*words, transient=transient, chaincode=chaincode)
         message = Message(type=Message.TRANSACTION, txid=tx_id, channel_id="channel", payload=payload, proposal=signed)
-        await self.stream.write(message)
+        await self._write(message)
 
     async def answer(self, request: Any, payload: bytes = b"", kind: int = Message.RESPONSE) -> None:
         """Answer a request of the chaincode."""
-        await self.stream.write(Message(type=kind, txid=request.txid, channel_id=request.channel_id, payload=payload))
+        await self._write(Message(type=kind, txid=request.txid, channel_id=request.channel_id, payload=payload))
 
     async def request(self, kind: int) -> Any:
         """Return the next message, which must be a request of that kind."""
