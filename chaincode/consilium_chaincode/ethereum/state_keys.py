@@ -11,6 +11,10 @@ from consilium_chaincode.evm.state_keys import AccountKey, CodeKey, StoredKey
 from consilium_chaincode.shim.composite_keys import composite_key
 
 RECEIPT_KIND = "receipt"
+BRIDGE_DECISION_KIND = "bridge-decision"
+RESOLUTION_APPROVAL_KIND = "resolution-approval"
+ROUND_REWARD_KIND = "round-reward"
+CLAIM_KIND = "claim"
 
 
 def account(address: bytes) -> str:
@@ -52,14 +56,14 @@ def bridge_terms() -> str:
     return composite_key("bridge-terms")
 
 
-def bridge_decision(number: int) -> str:
-    """A decision about the bridge; written once by Enact."""
-    return composite_key("bridge-decision", str(number))
+def bridge_decision(bridge: int, number: int) -> str:
+    """A decision about the bridge of that revision of its terms; written once by Enact."""
+    return composite_key(BRIDGE_DECISION_KIND, str(bridge), str(number))
 
 
 def resolution_approval(kind: str, number: int, digest: str, hospital: str) -> str:
     """One hospital's approval of one resolution; written by that hospital."""
-    return composite_key("resolution-approval", kind, str(number), digest, hospital)
+    return composite_key(RESOLUTION_APPROVAL_KIND, kind, str(number), digest, hospital)
 
 
 def reward_ledger() -> str:
@@ -69,7 +73,7 @@ def reward_ledger() -> str:
 
 def round_reward(study: str, number: int) -> str:
     """What a round credited; written once by CreditRound."""
-    return composite_key("round-reward", study, str(number))
+    return composite_key(ROUND_REWARD_KIND, study, str(number))
 
 
 def payout_address(hospital: str) -> str:
@@ -84,4 +88,4 @@ def reward_epoch(number: int) -> str:
 
 def claim(epoch: int, index: int, hospital: str) -> str:
     """A hospital's word that a payout was claimed on the public chain."""
-    return composite_key("claim", str(epoch), str(index), hospital)
+    return composite_key(CLAIM_KIND, str(epoch), str(index), hospital)

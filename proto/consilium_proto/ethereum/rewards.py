@@ -25,6 +25,12 @@ from consilium_proto.records.scalars import (
 RewardEpoch = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+class RewardLedgerAddress(Record, frozen=True, kw_only=True):
+    """Where the contract that keeps the rewards lies, as the ledger keeps it; written when terms create it."""
+
+    contract: Address
+
+
 class Contribution(Record, frozen=True, kw_only=True):
     """What a hospital contributed to a round that it took part in to the end: its samples."""
 
@@ -75,7 +81,6 @@ class PayoutAddressChange(Record, frozen=True, kw_only=True):
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
     account: Address
-    block_number: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class PayoutAddressRecord(Record, frozen=True, kw_only=True):
@@ -85,6 +90,7 @@ class PayoutAddressRecord(Record, frozen=True, kw_only=True):
     account: Address
     assigned: Amount
     epoch: RewardEpoch
+    named_at: Milliseconds
 
 
 class RewardEpochReference(Record, frozen=True, kw_only=True):
@@ -126,6 +132,20 @@ class ReportedClaim(Record, frozen=True, kw_only=True):
 
     hospital: MspId
     report: ClaimReport
+
+
+class EpochClaims(Record, frozen=True, kw_only=True):
+    """The answer to `ReadClaims`: what hospitals reported of an epoch's payouts."""
+
+    epoch: RewardEpoch
+    claims: tuple[ReportedClaim, ...]
+
+
+class StudyRewards(Record, frozen=True, kw_only=True):
+    """The answer to `ReadStudyRewards`: what a study's rounds credited, in the rounds' order."""
+
+    study: Identifier
+    rounds: tuple[RoundReward, ...]
 
 
 class HospitalReward(Record, frozen=True, kw_only=True):
