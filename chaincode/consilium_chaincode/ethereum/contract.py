@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from consilium_chaincode.ethereum.heights import Heights, PeerMetrics
+from consilium_chaincode.ethereum.question_functions import QuestionFunctions
 from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
 from consilium_chaincode.ethereum.transaction_functions import TransactionFunctions
 from consilium_chaincode.federation.contract import endorser_clock
@@ -12,7 +13,7 @@ from consilium_chaincode.federation.contract import endorser_clock
 _PEER_METRICS = PeerMetrics()
 
 
-class EthereumContract(TransactionFunctions, ReadingFunctions):
+class EthereumContract(TransactionFunctions, QuestionFunctions, ReadingFunctions):
     """All functions of the EVM on the ledger. Tests and replays give a clock and heights of their own."""
 
     def __init__(

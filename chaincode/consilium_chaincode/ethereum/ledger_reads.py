@@ -66,6 +66,14 @@ class LedgerReads:
         held = (Account.decode(self._values[key]) for key in wanted if isinstance(key, AccountKey))
         await self._load(list(dict.fromkeys(CodeKey(account.code_hash) for account in held if account.code_hash)))
 
+    def entries(self) -> tuple[Access, ...]:
+        """Return the accounts and slots that were read, in the form that `prefetch` takes, sorted."""
+        slots: dict[bytes, list[int]] = {key.address: [] for key in self._values if isinstance(key, AccountKey)}
+        for key in self._values:
+            if isinstance(key, SlotKey):
+                slots.setdefault(key.address, []).append(key.slot)
+        return tuple(Access(address, tuple(sorted(slots[address]))) for address in sorted(slots))
+
     async def _load(self, keys: Sequence[StoredKey]) -> None:
         missing = [key for key in keys if key not in self._values]
         if missing:

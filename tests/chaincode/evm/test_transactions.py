@@ -216,12 +216,16 @@ def test_a_failed_transaction_pays_and_counts_but_moves_no_value() -> None:
         (Transaction(CONTRACT, 30_000, max_fee=2), {"balance": 59_999}, InsufficientFunds),
         (Transaction(CONTRACT, 30_000, max_fee=6), {"base_fee": 7}, FeeTooLow),
         (Transaction(CONTRACT, 30_000, max_fee=6, max_priority_fee=7), {}, FeeTooLow),
-        (Transaction(CONTRACT, 30_000), {"code": b"\0"}, SenderIsContract),
+        (Transaction(CONTRACT, 30_000, nonce=0), {"code": b"\0"}, SenderIsContract),
     ],
 )
 def test_what_is_refused(transaction: Transaction, state: dict[str, Any], error: type[EvmError]) -> None:
     with pytest.raises(error):
         send(transaction, **state)
+
+
+def test_a_call_that_nobody_signed_may_be_a_contracts() -> None:
+    assert send(Transaction(CONTRACT, 30_000), code=b"\0").status == 1
 
 
 def test_a_sender_with_a_delegation_may_send() -> None:

@@ -52,7 +52,7 @@ def check_form(transaction: Transaction, gas: IntrinsicGas, environment: Environ
 
 
 def check_sender(transaction: Transaction, sender: Account, code: bytes) -> None:
-    """Refuse a transaction that its sender can't send now.
+    """Refuse a transaction that its sender can't send now; a call that nobody signed may be a contract's.
 
     Raises:
         InvalidTransaction: nonce or balance don't fit, or the sender is a contract.
@@ -62,5 +62,5 @@ def check_sender(transaction: Transaction, sender: Account, code: bytes) -> None
     most = transaction.gas * transaction.max_fee + transaction.value
     if sender.balance < most:
         raise InsufficientFunds(f"the sender has {sender.balance} wei; the transaction may take {most}")
-    if code and delegate_of(code) is None:
+    if transaction.nonce is not None and code and delegate_of(code) is None:
         raise SenderIsContract("the sender has code, and it isn't a delegation (EIP-3607)")
