@@ -75,7 +75,6 @@ class PayoutAddressChange(Record, frozen=True, kw_only=True):
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
     account: Address
-    block_number: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class PayoutAddressRecord(Record, frozen=True, kw_only=True):
@@ -85,6 +84,7 @@ class PayoutAddressRecord(Record, frozen=True, kw_only=True):
     account: Address
     assigned: Amount
     epoch: RewardEpoch
+    named_at: Milliseconds
 
 
 class RewardEpochReference(Record, frozen=True, kw_only=True):
@@ -126,6 +126,20 @@ class ReportedClaim(Record, frozen=True, kw_only=True):
 
     hospital: MspId
     report: ClaimReport
+
+
+class EpochClaims(Record, frozen=True, kw_only=True):
+    """The answer to `ReadClaims`: what hospitals reported of an epoch's payouts."""
+
+    epoch: RewardEpoch
+    claims: tuple[ReportedClaim, ...]
+
+
+class StudyRewards(Record, frozen=True, kw_only=True):
+    """The answer to `ReadStudyRewards`: what a study's rounds credited, in the rounds' order."""
+
+    study: Identifier
+    rounds: tuple[RoundReward, ...]
 
 
 class HospitalReward(Record, frozen=True, kw_only=True):

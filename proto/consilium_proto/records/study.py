@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from consilium_proto.canonical import Record
+from consilium_proto.ethereum.scalars import Amount
 from consilium_proto.records.phases import StudyPhase
 from consilium_proto.records.scalars import (
     PROTOCOL_VERSION,
@@ -40,6 +41,13 @@ class PrivacyTerms(Record, frozen=True, kw_only=True):
     epsilon_budget_micro: Annotated[int, Meta(ge=1, le=10**12)]
 
 
+class RewardTerms(Record, frozen=True, kw_only=True):
+    """What each final round of a study is worth, split by samples, of which a hospital's count up to `weight_cap`."""
+
+    pot: Amount
+    weight_cap: Count
+
+
 class Deadlines(Record, frozen=True, kw_only=True):
     """How long each phase may last, in seconds."""
 
@@ -58,7 +66,9 @@ class StudyTerms(Record, frozen=True, kw_only=True):
 
     `code` is the digest of the training task's source and parameters, `initial_model` the digest of the first model,
     `schema` the digest of the columns, units and classes that every hospital's table must have. `update_bound_micro`
-    is the largest magnitude of one coordinate of a weighted update (millionths); what lies beyond is clipped.
+    is the largest magnitude of one coordinate of a weighted update (millionths); what lies beyond is clipped. Terms
+    without a reward leave the field out altogether: they have the bytes, and so the digest, that they had before there
+    were rewards (`test_terms_without_a_reward_have_the_bytes_they_had_before_there_were_rewards`).
     """
 
     protocol: ProtocolVersion = PROTOCOL_VERSION
@@ -78,6 +88,7 @@ class StudyTerms(Record, frozen=True, kw_only=True):
     parameter_set: Identifier
     update_bound_micro: Annotated[int, Meta(ge=1, le=2**50)]
     privacy: PrivacyTerms | None
+    reward: RewardTerms | UnsetType = UNSET
 
 
 class Study(Record, frozen=True, kw_only=True):
