@@ -171,9 +171,7 @@ def _compared_ranges(each: NamespaceSet, simulation: Simulation, where: str) -> 
     if any(read.found is None for read in each.ranges):
         # Merkle summaries: what came of them shows in what was written.
         return [], []
-    found = [
-        (one.start, one.end, tuple((read.key, read.version) for read in one.found or ())) for one in each.ranges
-    ]
+    found = [(one.start, one.end, tuple((read.key, read.version) for read in one.found or ())) for one in each.ranges]
     return found, [(one.start, one.end, one.found) for one in simulation.ranges if one.collection == where]
 
 
