@@ -11,6 +11,8 @@ from consilium_chaincode.evm.state_keys import AccountKey, CodeKey, StoredKey
 from consilium_chaincode.shim.composite_keys import composite_key
 
 RECEIPT_KIND = "receipt"
+ROUND_REWARD_KIND = "round-reward"
+CLAIM_KIND = "claim"
 
 
 def account(address: bytes) -> str:
@@ -69,7 +71,7 @@ def reward_ledger() -> str:
 
 def round_reward(study: str, number: int) -> str:
     """What a round credited; written once by CreditRound."""
-    return composite_key("round-reward", study, str(number))
+    return composite_key(ROUND_REWARD_KIND, study, str(number))
 
 
 def payout_address(hospital: str) -> str:
@@ -84,4 +86,4 @@ def reward_epoch(number: int) -> str:
 
 def claim(epoch: int, index: int, hospital: str) -> str:
     """A hospital's word that a payout was claimed on the public chain."""
-    return composite_key("claim", str(epoch), str(index), hospital)
+    return composite_key(CLAIM_KIND, str(epoch), str(index), hospital)

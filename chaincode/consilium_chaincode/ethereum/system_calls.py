@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
 from consilium_chaincode.ethereum.environment import SYSTEM_GAS
 from consilium_chaincode.ethereum.execution import run
 from consilium_chaincode.ethereum.receipts import reason_of, record
 from consilium_chaincode.evm.environment import Environment
-from consilium_chaincode.evm.transactions.forms import Transaction
+from consilium_chaincode.evm.transactions.forms import Access, Transaction
 from consilium_chaincode.evm.transactions.processing import Receipt
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.stub import ChaincodeStub
 
 
 async def call_as_federation(
-    stub: ChaincodeStub, contract: bytes | None, call_data: bytes, environment: Environment
+    stub: ChaincodeStub,
+    contract: bytes | None,
+    call_data: bytes,
+    environment: Environment,
+    prefetch: Sequence[Access] = (),
 ) -> Receipt:
     """Call a contract as the federation, or create one (`contract` is None), and write what that changes.
+
+    `prefetch` is what the call will read, as `run` takes it.
 
     Raises:
         ChaincodeError: the call failed; the Fabric transaction fails with it.
     """
     transaction = Transaction(to=contract, gas=SYSTEM_GAS, data=call_data)
-    receipt = _succeeded(await run(stub, environment, transaction, FEDERATION_ADDRESS))
+    receipt = _succeeded(await run(stub, environment, transaction, FEDERATION_ADDRESS, prefetch))
     await record(stub, transaction, FEDERATION_ADDRESS, receipt)
     return receipt
 

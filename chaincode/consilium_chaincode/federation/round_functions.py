@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consilium_chaincode.federation import bars, opening, round_writes, state_keys
+from consilium_chaincode.federation import bars, opening, rewards, round_writes, state_keys
 from consilium_chaincode.federation import round as rules
 from consilium_chaincode.federation import study as studies
 from consilium_chaincode.federation.bounds import smallest_cohort
@@ -10,7 +10,8 @@ from consilium_chaincode.federation.callers import ADMIN, CLIENT
 from consilium_chaincode.federation.contract_parts import ContractPart, caller_of, check_reader, takes
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
-from consilium_chaincode.federation.round_reading import read_held, read_written
+from consilium_chaincode.federation.reward_calls import credit_round
+from consilium_chaincode.federation.round_reading import read_held, read_joins, read_written
 from consilium_chaincode.federation.round_view import read_view
 from consilium_chaincode.federation.verification_functions import participant
 from consilium_chaincode.privacy.account import charge_anchor
@@ -203,7 +204,11 @@ class RoundFunctions(ContractPart):
             raise Refused(
                 RefusalCode.NOT_YET, f"round {state.round} of {state.study} stays {state.phase} at {timestamp}"
             )
-        # Write: the round's state; the study's progress when the round is decided; who was proved to have lied.
+        # Whose joins are read follows from who took part to the end.
+        joins = await read_joins(ledger, moved, rewards.rewarded(study.terms, moved, written.attested))
+        credit = rewards.round_credit(study.terms, moved, {name: join.samples for name, join in joins.items()})
+        # Write: the round's state; the study's progress when the round is decided; who was proved to have lied; in
+        # chaincode `evm`, what a final round is worth.
         await ledger.write(state_keys.round_state(state.study, state.round), moved)
         if moved.phase.decided:
             progress = studies.after_decision(await ledger.progress(state.study), moved, timestamp)
@@ -211,6 +216,8 @@ class RoundFunctions(ContractPart):
         if moved.barred != state.barred:
             bars_key = state_keys.study_bars(state.study)
             await ledger.write(bars_key, bars.after_round(await ledger.read(StudyBars, bars_key), moved))
+        if credit is not None:
+            await credit_round(stub, credit)
         retried = moved.attempt != state.attempt
         rejected = moved.rejected != state.rejected
         entered = EventName.SUM_REJECTED if rejected else ENTERED[moved.phase]

@@ -43,9 +43,9 @@ async def read_written(
     ledger: LedgerState, channel: str, terms: StudyTerms, state: Round, consortium: Consortium
 ) -> Written:
     """Read what the round's current phase waits for: every expected key, and nothing else."""
-    study, number, names = state.study, state.round, state.participants
+    study, names = state.study, state.participants
     if state.phase is RoundPhase.OPEN:
-        joins = await read_named(ledger, Join, names, [state_keys.join(study, number, name) for name in names])
+        joins = await read_joins(ledger, state, names)
         return Written(joined=frozenset(joins), current_epoch=await ledger.current_epoch(study))
     if state.phase is RoundPhase.SEALED:
         anchors = await read_anchors(ledger, state, names)
@@ -124,6 +124,12 @@ async def read_claims(
         if value is not None:
             claims[author] = value
     return claims
+
+
+async def read_joins(ledger: LedgerState, state: Round, names: Sequence[str]) -> dict[str, Join]:
+    """Return hospitals' joins of a round."""
+    keys = [state_keys.join(state.study, state.round, name) for name in names]
+    return await read_named(ledger, Join, names, keys)
 
 
 async def read_anchors(

@@ -14,6 +14,7 @@ from consilium_chaincode.federation.round_reading import (
     read_attestations,
     read_fingerprints,
     read_held,
+    read_joins,
     read_named,
     read_reveals,
     read_written,
@@ -26,7 +27,6 @@ from consilium_proto.records import (
     DisprovedListing,
     Fingerprint,
     HeldVector,
-    Join,
     JoinedHospital,
     Listing,
     MalformedVector,
@@ -51,7 +51,7 @@ async def read_view(
     """Read everything the round's parties wrote, and tell which phase `Advance` would enter at `timestamp`."""
     study, number = state.study, state.round
     hospitals = sorted({*state.participants, *state.missing})
-    joins = await read_named(ledger, Join, hospitals, [state_keys.join(study, number, name) for name in hospitals])
+    joins = await read_joins(ledger, state, hospitals)
     anchors: list[AnchoredHospital] = []
     for attempt in range(state.attempt + 1):
         found = await read_anchors(ledger, state, hospitals, attempt)

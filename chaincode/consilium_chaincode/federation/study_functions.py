@@ -18,6 +18,8 @@ from consilium_chaincode.federation.contract_parts import (
 from consilium_chaincode.federation.deadlines import CONSORTIUM_TOLERANCE
 from consilium_chaincode.federation.errors import Refused
 from consilium_chaincode.federation.ledger_state import LedgerState, require_unwritten
+from consilium_chaincode.federation.reward_calls import check_rewards
+from consilium_chaincode.federation.rewards import reward_check
 from consilium_chaincode.shim.contract import query, transaction
 from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import decode, encode
@@ -60,6 +62,8 @@ class StudyFunctions(ContractPart):
         timestamp = self.timestamp(stub, CONSORTIUM_TOLERANCE)
         require_unwritten(existing, f"study {terms.study}")
         rules.check_terms(terms, consortium)
+        if (check := reward_check(terms)) is not None:
+            await check_rewards(stub, check)
         proposed, progress = rules.propose(terms, caller.organization, timestamp)
         # Write: the study and its progress.
         await ledger.write(state_keys.study(terms.study), proposed)

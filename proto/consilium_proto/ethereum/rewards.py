@@ -25,6 +25,12 @@ from consilium_proto.records.scalars import (
 RewardEpoch = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+class RewardLedgerAddress(Record, frozen=True, kw_only=True):
+    """Where the contract that keeps the rewards lies, as the ledger keeps it; written when terms create it."""
+
+    contract: Address
+
+
 class Contribution(Record, frozen=True, kw_only=True):
     """What a hospital contributed to a round that it took part in to the end: its samples."""
 

@@ -1,4 +1,4 @@
-"""What tests of the chaincode that runs the EVM share lies beside this file."""
+"""What tests of the chaincode that runs the EVM share lies beside this file; the federation's rounds serve them too."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "federation"))

@@ -1,0 +1,208 @@
+"""A channel with both chaincodes, a ledger of rewards, and a study that has a reward: in memory, block by block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation_ledger import VALID, FederationLedger, R, Refusal, run
+from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, terms
+
+from consilium_chaincode.ethereum import state_keys
+from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
+from consilium_chaincode.ethereum.contract import EthereumContract
+from consilium_chaincode.ethereum.environment import system_environment
+from consilium_chaincode.ethereum.reward_contract import Function, constructor_arguments
+from consilium_chaincode.ethereum.system_calls import call_as_federation
+from consilium_chaincode.federation.contract_parts import takes
+from consilium_chaincode.federation.ledger_state import LedgerState
+from consilium_chaincode.shim.contract import Contract, transaction
+from consilium_chaincode.shim.errors import ChaincodeError
+from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
+from consilium_chaincode.shim.stub import ChaincodeStub, Creator
+from consilium_proto.canonical import Record, decode, encode
+from consilium_proto.contracts import REWARD_LEDGER, load_artifact
+from consilium_proto.ethereum.resolutions import EvmTerms, RewardLedgerTerms
+from consilium_proto.ethereum.rewards import (
+    ClosedEpoch,
+    Contribution,
+    HospitalReward,
+    PayoutAddressChange,
+    PayoutAddressRecord,
+    RewardEpochReference,
+    RewardLedgerAddress,
+    RewardLedgerView,
+    RoundCredit,
+    RoundReward,
+)
+from consilium_proto.ethereum.scalars import as_data, as_quantity, from_data
+from consilium_proto.ethereum.transactions import Outcome, Question
+from consilium_proto.records import HospitalReference, RewardTerms, RoundReference, StudyTerms
+from consilium_proto.refusals import RefusalCode, refusal_code
+
+TOKEN = 10**18
+POT = 100 * TOKEN
+ROUND_CAP, EPOCH_CAP = 200 * TOKEN, 300 * TOKEN
+WEIGHT_CAP = 1_000
+TOLERANCE = 5
+"""Of the EVM's clock, in seconds."""
+
+
+def account(number: int) -> str:
+    """A payout address."""
+    return as_data(bytes([0xA0 + number]) * 20)
+
+
+def evm_terms(**changes: Any) -> EvmTerms:
+    rewards = RewardLedgerTerms(
+        token_name="Consilium Reward",
+        token_symbol="CSR",
+        round_cap=as_quantity(ROUND_CAP),
+        epoch_cap=as_quantity(EPOCH_CAP),
+    )
+    values: dict[str, Any] = {
+        "revision": 1,
+        "chain_id": 1_234_567,
+        "gas_cap": 16_000_000,
+        "clock_tolerance": TOLERANCE,
+        "block_tolerance": 100,
+        "rewards": rewards,
+    }
+    return EvmTerms(**{**values, **changes})
+
+
+def reward_terms(pot: int = POT, weight_cap: int = WEIGHT_CAP) -> RewardTerms:
+    return RewardTerms(pot=as_quantity(pot), weight_cap=weight_cap)
+
+
+def credit(number: int = 1, study: str = STUDY, pot: int = POT, **weights: int) -> RoundCredit:
+    chosen = weights or dict.fromkeys(HOSPITALS, 100)
+    contributions = tuple(Contribution(hospital=name, weight=weight) for name, weight in sorted(chosen.items()))
+    return RoundCredit(
+        study=study, round=number, pot=as_quantity(pot), weight_cap=WEIGHT_CAP, contributions=contributions
+    )
+
+
+class FoundingEthereum(EthereumContract):
+    """The chaincode with a function that puts terms into force at once."""
+
+    @transaction("Found")
+    @takes(EvmTerms)
+    async def found(self, stub: ChaincodeStub, chosen: EvmTerms) -> bytes:
+        assert chosen.rewards is not None
+        creation = load_artifact(REWARD_LEDGER).creation_code
+        code = creation + constructor_arguments(chosen.rewards, FEDERATION_ADDRESS)
+        receipt = await call_as_federation(stub, None, code, system_environment(stub, chosen))
+        assert receipt.contract is not None
+        ledger = LedgerState(stub)
+        await ledger.write(state_keys.evm_terms(), chosen)
+        await ledger.write(state_keys.reward_ledger(), RewardLedgerAddress(contract=as_data(receipt.contract)))
+        return b""
+
+
+class RewardsLedger(FederationLedger):
+    """A channel with chaincodes `federation` and `evm`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evm = FoundingEthereum(clock=lambda: self.now, heights=None)
+        self.ledger = MemoryLedger(chaincodes={"federation": self.contract, "evm": self.evm})
+
+    def ask_evm(
+        self, function: str, record: Record | bytes, organization: str = ALPHA, role: str = "client", skew: int = 0
+    ) -> Simulation | Refusal:
+        """Simulate a transaction of chaincode `evm`."""
+        return self.ask(self.evm, function, record, organization, role, skew)
+
+    def ask(
+        self,
+        contract: Contract,
+        function: str,
+        record: Record | bytes,
+        organization: str = ALPHA,
+        role: str = "client",
+        skew: int = 0,
+    ) -> Simulation | Refusal:
+        """Simulate a transaction of any chaincode; a refusal must have a code."""
+        argument = record if isinstance(record, bytes) else encode(record)
+        creator = Creator(msp_id=organization, certificate=b"", role=role, attributes={})
+        try:
+            return run(self.ledger.simulate(contract, function, argument, creator=creator, timestamp=self.now + skew))
+        except ChaincodeError as error:
+            message = str(error)
+        code = refusal_code(message)
+        assert code is not None, message
+        return Refusal(code, message)
+
+    def submit_evm(self, function: str, record: Record, organization: str = ALPHA, role: str = "client") -> bytes:
+        """Commit one transaction of chaincode `evm`; it must be endorsed and valid."""
+        simulation = self.ask_evm(function, record, organization, role)
+        assert isinstance(simulation, Simulation), simulation
+        assert self.commit(simulation) == [VALID]
+        return simulation.result
+
+    def refuse_evm(
+        self,
+        code: RefusalCode,
+        function: str,
+        record: Record,
+        organization: str = ALPHA,
+        role: str = "client",
+        skew: int = 0,
+        match: str = "",
+    ) -> None:
+        """Chaincode `evm` must refuse this transaction with the code."""
+        outcome = self.ask_evm(function, record, organization, role, skew)
+        assert isinstance(outcome, Refusal), f"{function} by {organization} was endorsed"
+        assert (outcome.code, match in outcome.message) == (code, True), outcome.message
+
+    def read_evm(self, kind: type[R], function: str, record: Record | bytes = b"") -> R:
+        """Ask chaincode `evm`."""
+        outcome = self.ask_evm(function, record)
+        assert isinstance(outcome, Simulation), outcome
+        assert not outcome.writes
+        return decode(kind, outcome.result)
+
+    def view(self, function: Function, *values: Any) -> Any:
+        """Ask the contract itself, past every record."""
+        contract = self.read_evm(RewardLedgerView, "ReadRewardLedger").contract
+        asked = Question(
+            sender=account(9), to=contract, data=as_data(function.call(*values)), value="0x0", block_number=0
+        )
+        outcome = self.read_evm(Outcome, "Call", asked)
+        assert outcome.status == 1, outcome.error
+        return function.answer(from_data(outcome.output))
+
+    # ---- the usual course of things
+
+    def enact_rewards(self, chosen: EvmTerms | None = None) -> None:
+        """Put the EVM's terms into force, with a ledger of rewards."""
+        self.submit_evm("Found", chosen or evm_terms())
+
+    def name_address(self, hospital: str, chosen: str) -> PayoutAddressRecord:
+        change = PayoutAddressChange(account=chosen)
+        return decode(PayoutAddressRecord, self.submit_evm("SetPayoutAddress", change, hospital, "admin"))
+
+    def close_epoch(self, number: int = 1, hospital: str = ALPHA) -> ClosedEpoch:
+        return decode(ClosedEpoch, self.submit_evm("CloseEpoch", RewardEpochReference(epoch=number), hospital))
+
+    def reward(self, hospital: str) -> HospitalReward:
+        return self.read_evm(HospitalReward, "ReadHospitalReward", HospitalReference(hospital=hospital))
+
+    def round_reward(self, number: int = 1) -> RoundReward:
+        return self.read_evm(RoundReward, "ReadRoundReward", RoundReference(study=STUDY, round=number))
+
+    def play_to_verified(self, number: int = 1) -> None:
+        """Play a round until only the attestations are missing."""
+        self.open_round()
+        self.reach_sealed(number=number)
+        self.reach_anchored(number=number)
+        self.reach_aggregated(number)
+        self.reach_verified(number)
+
+    def play_round(self, number: int = 1, model: str = MODEL_1) -> None:
+        self.play_to_verified(number)
+        self.reach_final(model, number=number)
+
+
+def rewarded_terms(**changes: Any) -> StudyTerms:
+    return terms(**{"reward": reward_terms(), **changes})
