@@ -28,10 +28,11 @@ from federation_ledger import run
 from played_membership import CHANNEL, ChainMember, PlayedConsortium
 
 from consilium_chaincode.federation.contract import FederationContract
-from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
+from consilium_chaincode.shim.contract import Contract
+from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation, namespace_of
 from consilium_chaincode.shim.stub import Creator
 from consilium_proto.canonical import Record, digest, encode
-from consilium_proto.records import RoundReference, StudyApprovalRequest, StudyReference
+from consilium_proto.records import RoundReference, StudyApprovalRequest, StudyReference, StudyTerms
 from consilium_proto.witnesses import witnessed_by
 from consilium_trail.archive.writing import write_trail
 from consilium_trail.blocks.block import Header, data_hash, decode_block
@@ -40,6 +41,16 @@ from consilium_trail.roots import TrustedRoots
 FEDERATION = "federation"
 VALID, MVCC_READ_CONFLICT = 0, 11
 Reads = dict[str, tuple[int, int] | None]
+
+
+@dataclass
+class State:
+    """What a transaction reads and writes in one chaincode's state."""
+
+    reads: Reads = field(default_factory=dict)
+    writes: dict[str, bytes | None] = field(default_factory=dict)
+    ranges: Sequence[tuple[str, str, Reads]] = ()
+    policies: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,6 +74,8 @@ class Call:
     ranges: Sequence[tuple[str, str, Reads]] = ()
     policies: dict[str, bytes] = field(default_factory=dict)
     """Keys' own endorsement policies."""
+    others: dict[str, State] = field(default_factory=dict)
+    """What was read and written in other chaincodes' states, by their names."""
     proposer: ChainMember | None = None
     tx_id: str = ""
 
@@ -75,8 +88,8 @@ class PlayedChain:
         self.configuration = consortium.configuration
         self.now = now or consortium.now
         self.raw: list[bytes] = []
-        self.contract = FederationContract(clock=lambda: self.now)
-        self.ledger = MemoryLedger(CHANNEL)
+        self.contracts: dict[str, Contract] = {FEDERATION: FederationContract(clock=lambda: self.now)}
+        self.ledger = MemoryLedger(CHANNEL, self.contracts)
         self._previous = b""
         self._configured_in = 0
         self.orderers: tuple[ChainMember, ...] = consortium.orderers[:3]
@@ -86,30 +99,39 @@ class PlayedChain:
 
     # ---- transactions
 
-    def simulate(self, function: str, record: Record, organization: str, role: str = "client") -> Call:
+    def simulate(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> Call:
         """Run the contract and return what an honest transaction would hold."""
         creator = self.consortium.members[organization, role]
+        nonce = os.urandom(24)
         self.now += 10
         simulation: Simulation = run(
             self.ledger.simulate(
-                self.contract,
+                self.contracts[chaincode],
                 function,
                 encode(record),
                 creator=Creator.from_certificate(organization, creator.certificate_pem),
                 timestamp=self.now,
+                tx_id=hashlib.sha256(nonce + creator.serialized).hexdigest(),
             )
         )
+        states = {name: _state_of(simulation, namespace_of(name)) for name in self.contracts}
+        own = states.pop(chaincode)
         return Call(
             creator=creator,
             function=function,
             arguments=(encode(record),),
-            reads={key: version for (_, key), version in simulation.reads.items()},
-            writes={key: value for (_, key), value in simulation.writes.items()},
+            chaincode=chaincode,
+            reads=own.reads,
+            writes=own.writes,
             event=tuple(simulation.event) if simulation.event else None,
             answer=simulation.result,
             timestamp=self.now,
+            nonce=nonce,
             endorsers=self.consortium.endorsers,
-            ranges=[(each.start, each.end, dict(each.found)) for each in simulation.ranges],
+            ranges=own.ranges,
+            others={name: state for name, state in states.items() if state != State()},
         )
 
     def sign(self, call: Call, change: Callable[[Any], None] | None = None) -> bytes:
@@ -159,14 +181,16 @@ class PlayedChain:
         """Seal transactions as they are and take over what they write."""
         number = self.seal([self.sign(call) for call in calls])
         for position, call in enumerate(calls):
-            if call.chaincode == FEDERATION and not call.namespace:
-                for key, value in call.writes.items():
-                    self.ledger.set_committed(key, value, (number, position))
+            for name, state in _states(call).items():
+                for key, value in state.writes.items():
+                    self.ledger.set_committed(key, value, (number, position), namespace_of(name))
         return number
 
-    def submit(self, function: str, record: Record, organization: str, role: str = "client") -> int:
+    def submit(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> int:
         """Commit an honest transaction in a block of its own."""
-        return self.commit(self.simulate(function, record, organization, role))
+        return self.commit(self.simulate(function, record, organization, role, chaincode))
 
     def configure(self, envelope: bytes) -> int:
         """Seal a block with a configuration."""
@@ -194,19 +218,23 @@ class PlayedChain:
             endorsers=self.consortium.endorsers,
         )
 
-    def begin_study(self, rounds: int = 3) -> int:
-        """Found the consortium and propose a study; return the proposal's block."""
+    def found(self) -> None:
+        """Found the consortium."""
         self.begin()
         for hospital in world.HOSPITALS:
             self.submit("ApproveConsortium", world.consortium(), hospital, "admin")
         self.submit("EnactConsortium", world.consortium(), world.ALPHA, "admin")
+
+    def begin_study(self, rounds: int = 3) -> int:
+        """Found the consortium and propose a study; return the proposal's block."""
+        self.found()
         return self.submit("ProposeStudy", world.terms(rounds=rounds), world.ALPHA, "admin")
 
-    def activate(self, rounds: int = 3) -> None:
+    def activate(self, terms: StudyTerms | None = None) -> None:
         """Approve and activate the study, and open its key epoch."""
-        terms = digest(world.terms(rounds=rounds))
+        approved = StudyApprovalRequest(study=world.STUDY, terms=digest(terms or world.terms(rounds=3)))
         for hospital in world.HOSPITALS[:3]:
-            self.submit("ApproveStudy", StudyApprovalRequest(study=world.STUDY, terms=terms), hospital, "admin")
+            self.submit("ApproveStudy", approved, hospital, "admin")
         self.submit("ActivateStudy", StudyReference(study=world.STUDY), world.ALPHA, "admin")
         self.submit("OpenKeyEpoch", world.key_epoch(), world.ALPHA)
 
@@ -292,22 +320,44 @@ def _endorsed_action(call: Call, channel_header: bytes, signature_header: bytes)
     return transaction_pb2.ChaincodeActionPayload(chaincode_proposal_payload=proposal, action=endorsed)
 
 
-def _read_write_set(call: Call) -> bytes:
-    written = kv_rwset_pb2.KVRWSet(
-        reads=[_read(key, version) for key, version in sorted(call.reads.items())],
-        writes=[
-            kv_rwset_pb2.KVWrite(key=key, value=value or b"", is_delete=value is None)
-            for key, value in sorted(call.writes.items())
+def _state_of(simulation: Simulation, namespace: str) -> State:
+    return State(
+        reads={key: version for (where, key), version in simulation.reads.items() if where == namespace},
+        writes={key: value for (where, key), value in simulation.writes.items() if where == namespace},
+        ranges=[
+            (each.start, each.end, dict(each.found)) for each in simulation.ranges if each.collection == namespace
         ],
     )
-    for key, policy in sorted(call.policies.items()):
+
+
+def _states(call: Call) -> dict[str, State]:
+    own = State(call.reads, call.writes, call.ranges, call.policies)
+    return {call.namespace or call.chaincode: own, **call.others}
+
+
+def _read_write_set(call: Call) -> bytes:
+    sets = [
+        rwset_pb2.NsReadWriteSet(namespace=name, rwset=_key_values(state).SerializeToString())
+        for name, state in sorted(_states(call).items())
+    ]
+    return rwset_pb2.TxReadWriteSet(ns_rwset=sets).SerializeToString()
+
+
+def _key_values(state: State) -> Any:
+    written = kv_rwset_pb2.KVRWSet(
+        reads=[_read(key, version) for key, version in sorted(state.reads.items())],
+        writes=[
+            kv_rwset_pb2.KVWrite(key=key, value=value or b"", is_delete=value is None)
+            for key, value in sorted(state.writes.items())
+        ],
+    )
+    for key, policy in sorted(state.policies.items()):
         entry = kv_rwset_pb2.KVMetadataEntry(name="VALIDATION_PARAMETER", value=policy)
         written.metadata_writes.add(key=key, entries=[entry])
-    for start, end, found in call.ranges:
+    for start, end, found in state.ranges:
         reads = kv_rwset_pb2.QueryReads(kv_reads=[_read(key, version) for key, version in found.items()])
         written.range_queries_info.add(start_key=start, end_key=end, itr_exhausted=True, raw_reads=reads)
-    namespace = rwset_pb2.NsReadWriteSet(namespace=call.namespace or call.chaincode, rwset=written.SerializeToString())
-    return rwset_pb2.TxReadWriteSet(ns_rwset=[namespace]).SerializeToString()
+    return written
 
 
 def _read(key: str, version: tuple[int, int] | None) -> Any:
