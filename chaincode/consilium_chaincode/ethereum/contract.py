@@ -7,6 +7,7 @@ from collections.abc import Callable
 from consilium_chaincode.ethereum.heights import Heights, PeerMetrics
 from consilium_chaincode.ethereum.question_functions import QuestionFunctions
 from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
+from consilium_chaincode.ethereum.resolution_functions import ResolutionFunctions
 from consilium_chaincode.ethereum.reward_functions import RewardFunctions
 from consilium_chaincode.ethereum.transaction_functions import TransactionFunctions
 from consilium_chaincode.federation.contract import endorser_clock
@@ -14,7 +15,7 @@ from consilium_chaincode.federation.contract import endorser_clock
 _PEER_METRICS = PeerMetrics()
 
 
-class EthereumContract(TransactionFunctions, QuestionFunctions, ReadingFunctions, RewardFunctions):
+class EthereumContract(TransactionFunctions, QuestionFunctions, ReadingFunctions, ResolutionFunctions, RewardFunctions):
     """All functions of the EVM on the ledger. Tests and replays give a clock and heights of their own."""
 
     def __init__(

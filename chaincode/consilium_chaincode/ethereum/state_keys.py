@@ -11,6 +11,8 @@ from consilium_chaincode.evm.state_keys import AccountKey, CodeKey, StoredKey
 from consilium_chaincode.shim.composite_keys import composite_key
 
 RECEIPT_KIND = "receipt"
+BRIDGE_DECISION_KIND = "bridge-decision"
+RESOLUTION_APPROVAL_KIND = "resolution-approval"
 ROUND_REWARD_KIND = "round-reward"
 CLAIM_KIND = "claim"
 
@@ -54,14 +56,14 @@ def bridge_terms() -> str:
     return composite_key("bridge-terms")
 
 
-def bridge_decision(number: int) -> str:
-    """A decision about the bridge; written once by Enact."""
-    return composite_key("bridge-decision", str(number))
+def bridge_decision(bridge: int, number: int) -> str:
+    """A decision about the bridge of that revision of its terms; written once by Enact."""
+    return composite_key(BRIDGE_DECISION_KIND, str(bridge), str(number))
 
 
 def resolution_approval(kind: str, number: int, digest: str, hospital: str) -> str:
     """One hospital's approval of one resolution; written by that hospital."""
-    return composite_key("resolution-approval", kind, str(number), digest, hospital)
+    return composite_key(RESOLUTION_APPROVAL_KIND, kind, str(number), digest, hospital)
 
 
 def reward_ledger() -> str:

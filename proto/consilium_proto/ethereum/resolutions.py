@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from consilium_proto.canonical import Record
 from consilium_proto.ethereum.scalars import Address, Amount, Data, Hash
-from consilium_proto.records.scalars import PROTOCOL_VERSION, Digest, MspId, ProtocolVersion, Seconds
+from consilium_proto.records.scalars import PROTOCOL_VERSION, Digest, MspId, Organizations, ProtocolVersion, Seconds
 
 Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
 ChainId = Annotated[int, Meta(ge=1, le=2**53)]
@@ -44,7 +44,7 @@ class EvmTerms(Record, frozen=True, kw_only=True, tag="evm-terms"):
 
 
 class BridgeTerms(Record, frozen=True, kw_only=True, tag="bridge-terms"):
-    """The bridge that attestations are for: the contract's address on the public chain."""
+    """The bridge that attestations are for: the contract's address on the public chain. A new revision: another one."""
 
     revision: Revision
     chain_id: ChainId
@@ -89,8 +89,13 @@ BridgeAction = EndorserAddition | EndorserRevocation | ThresholdChange | Pausing
 
 
 class BridgeDecision(Record, frozen=True, kw_only=True, tag="bridge-decision"):
-    """A decision that the bridge carries out, in the order of the numbers, once it is attested."""
+    """A decision that the bridge carries out, in the order of the numbers, once it is attested.
 
+    `bridge` is the revision of the terms that name it: every bridge counts its decisions from 1, so what was approved
+    for one isn't approved for its successor.
+    """
+
+    bridge: Revision
     number: Revision
     action: BridgeAction
 
@@ -106,6 +111,26 @@ class ResolutionArgument(Record, frozen=True, kw_only=True):
 
 
 class ResolutionApproval(Record, frozen=True, kw_only=True):
-    """One hospital's approval of one resolution, by its digest."""
+    """One hospital's approval of one resolution, in full: the others read there what waits for their approval."""
 
-    resolution: Digest
+    resolution: Resolution
+
+
+class PendingResolution(Record, frozen=True, kw_only=True):
+    """A resolution that could be enacted next, and who approved it, in the order of the MSP ids.
+
+    Whether that is a majority, the federation's consortium says.
+    """
+
+    resolution: Resolution
+    digest: Digest
+    approved_by: Organizations
+
+
+class ResolutionsView(Record, frozen=True, kw_only=True):
+    """The answer to `ReadResolutions`: what is in force, what its bridge was told, and what is pending."""
+
+    terms: EvmTerms | None
+    bridge: BridgeTerms | None
+    decisions: tuple[BridgeDecision, ...]
+    pending: tuple[PendingResolution, ...]
