@@ -203,9 +203,10 @@ def _shown(value: object) -> str:
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits, as the in-memory ledger's don't."""
+    """Run a coroutine that never waits, as the in-memory ledger's don't. Long ones offer others their turn (None)."""
     try:
-        work.send(None)
+        while work.send(None) is None:
+            pass
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     work.close()

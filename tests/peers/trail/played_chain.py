@@ -205,15 +205,15 @@ class PlayedChain:
         self.now += 10
         self.commit(self.definition(FEDERATION))
 
-    def definition(self, chaincode: str) -> Call:
-        """Return the transaction that commits a chaincode's definition."""
+    def definition(self, chaincode: str, policy: Any = None) -> Call:
+        """Return the transaction that commits a chaincode's definition, under the channel's policy or its own."""
         return Call(
             creator=self.consortium.members[world.ALPHA, "admin"],
             function="CommitChaincodeDefinition",
             arguments=(),
             chaincode="_lifecycle",
             version="syscc",
-            writes=self.configuration.definition(chaincode),
+            writes=self.configuration.definition(chaincode, policy),
             timestamp=self.now,
             endorsers=self.consortium.endorsers,
         )
@@ -240,6 +240,11 @@ class PlayedChain:
 
     def play_round(self, number: int = 1, base: str = world.MODEL_0) -> None:
         """Play a round of the active study to its end; a phase's writes share a block."""
+        self.play_to_attested(number, base)
+        self.advance(number)
+
+    def play_to_attested(self, number: int = 1, base: str = world.MODEL_0) -> None:
+        """Play a round until only its last step is missing."""
         self.submit("OpenRound", world.opening(round=number, base=base), world.ALPHA)
         named = {"round": number}
         self.commit(
@@ -257,12 +262,15 @@ class PlayedChain:
         self.advance(number)
         self._all("Reveal", number, lambda name, _: world.reveal(name, number=number))
         self._all("Fingerprint", number, lambda name, _: world.fingerprint(name, **named))
-        self._all("Attest", number, lambda *_: world.attestation(**named))
+        self._each("Attest", lambda *_: world.attestation(**named))
 
     def _all(self, function: str, number: int, record_of: Callable[[str, int], Record]) -> None:
         """Let every hospital write in one block, and move the round on."""
-        self.commit(*(self.simulate(function, record_of(name, i), name) for i, name in enumerate(world.HOSPITALS)))
+        self._each(function, record_of)
         self.advance(number)
+
+    def _each(self, function: str, record_of: Callable[[str, int], Record]) -> None:
+        self.commit(*(self.simulate(function, record_of(name, i), name) for i, name in enumerate(world.HOSPITALS)))
 
     def advance(self, number: int = 1) -> int:
         """Move the round on."""
@@ -278,8 +286,16 @@ class PlayedChain:
 
     def roots(self) -> TrustedRoots:
         """Return the roots to trust, and the first block's hash."""
-        first = decode_block(self.raw[0]).header.hash().hex()
-        return TrustedRoots(self.consortium.root_certificates(), first)
+        return TrustedRoots(self.consortium.root_certificates(), self._genesis())
+
+    def roots_file(self) -> bytes:
+        """Return them as a file."""
+        names = sorted(self.consortium.authorities)
+        certificates = [self.consortium.authorities[name].issued.certificate_pem() for name in names]
+        return f"genesis-block-hash: {self._genesis()}\n".encode() + b"".join(certificates)
+
+    def _genesis(self) -> str:
+        return decode_block(self.raw[0]).header.hash().hex()
 
     def _signatures(self, header: Header, configured_in: int) -> bytes:
         value = common_pb2.OrdererBlockMetadata(last_config=common_pb2.LastConfig(index=configured_in))
@@ -324,9 +340,7 @@ def _state_of(simulation: Simulation, namespace: str) -> State:
     return State(
         reads={key: version for (where, key), version in simulation.reads.items() if where == namespace},
         writes={key: value for (where, key), value in simulation.writes.items() if where == namespace},
-        ranges=[
-            (each.start, each.end, dict(each.found)) for each in simulation.ranges if each.collection == namespace
-        ],
+        ranges=[(each.start, each.end, dict(each.found)) for each in simulation.ranges if each.collection == namespace],
     )
 
 
