@@ -62,7 +62,7 @@ def test_a_false_write_of_the_federation_s_state_is_found_whoever_wrote_it(
     honest = len(chain.raw)
     forgery.forge(chain)
     followed = taken(chain.raw[:honest])
-    with pytest.raises(UnsoundError, match="federation|'/round/heart/1/'"):
+    with pytest.raises(UnsoundError, match=r"federation|'/round/heart/1/'"):
         taken(chain.raw[honest:], followed)
     assert followed.kept() is None
 
