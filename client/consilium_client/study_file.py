@@ -24,8 +24,10 @@ from consilium_client.schema import Schema, read_schema
 from consilium_client.training.evaluation import predict
 from consilium_client.training.task import TrainingTask, initial_parameters, load_task
 from consilium_proto import canonical
-from consilium_proto.errors import MalformedMessageError
+from consilium_proto.errors import MalformedMessageError, WireError
+from consilium_proto.ethereum.scalars import as_quantity
 from consilium_proto.records import StudyTerms
+from consilium_proto.rewards.tokens import from_tokens
 
 _FIELDS = {
     "study",
@@ -43,11 +45,13 @@ _FIELDS = {
     "held_out",
     "task",
     "privacy",
+    "reward",
     "table",
 }
-_OPTIONAL = {"privacy"}
+_OPTIONAL = {"privacy", "reward"}
 _CHECKING_PHASES = ("challenged", "listing", "proving", "verified")
 _PRIVACY_FIELDS = ("noise_multiplier", "clip", "delta", "epsilon_budget")
+_REWARD_FIELDS = ("per_round", "weight_cap")
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def _terms(path: Path, document: dict[str, Any], *, code: str, schema: str, firs
         "parameter_set": document["parameter_set"],
         "update_bound_micro": _scaled(path, "update_bound", document["update_bound"], 1_000_000),
         "privacy": _privacy(path, document.get("privacy")),
+        **_reward(path, document.get("reward")),
     }
     try:
         converted = msgspec.convert(terms, StudyTerms)
@@ -163,6 +168,19 @@ def _privacy(path: Path, document: object) -> dict[str, int] | None:
         "delta_denominator": delta.denominator,
         "epsilon_budget_micro": _scaled(path, "privacy.epsilon_budget", document["epsilon_budget"], 1_000_000),
     }
+
+
+def _reward(path: Path, document: object) -> dict[str, object]:
+    """Return the terms' field, which a study without a reward doesn't have."""
+    if document is None:
+        return {}
+    if not isinstance(document, dict) or set(document) != set(_REWARD_FIELDS):
+        raise ConfigurationError(f"{path}: reward needs exactly {', '.join(_REWARD_FIELDS)}")
+    try:
+        pot = from_tokens(str(document["per_round"]))
+    except WireError as error:
+        raise ConfigurationError(f"{path}: reward.per_round: {error}") from None
+    return {"reward": {"pot": as_quantity(pot), "weight_cap": document["weight_cap"]}}
 
 
 def _whole(path: Path, document: dict[str, Any], field: str) -> int:

@@ -32,6 +32,7 @@ ROLES = {
     "client": Role("consilium_client.commands.client", "client", "run a hospital's agent, check before joining"),
     "study": Role("consilium_client.commands.study", "client", "propose, approve, follow studies"),
     "audit": Role("consilium_peers.commands.audit", "audit", "ask the ledger, export a trail, verify one offline"),
+    "reward": Role("consilium_peers.commands.reward", "rewards", "show what hospitals earned, say where it is paid"),
     "model": Role("consilium_client.commands.model", "client", "export the trained model, apply it to a table"),
 }
 

@@ -17,8 +17,10 @@ from consilium_peers.commands.arguments import study_name
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import canonical
+from consilium_proto.ethereum.scalars import from_quantity
 from consilium_proto.records import Round, RoundView, StudyPhase, StudyTerms, StudyView
 from consilium_proto.refusals import RefusalCode
+from consilium_proto.rewards.tokens import as_tokens
 
 EXAMPLES = """examples:
   consilium study digest study.yaml
@@ -97,6 +99,7 @@ def _propose(arguments: argparse.Namespace) -> int:
 
     asyncio.run(propose())
     print(f"proposed study {terms.study}; terms {canonical.digest(terms)}")
+    print(f"reward: {_reward(terms)}")
     for remark in _remarks(terms):
         print(f"note: {remark}")
     return 0
@@ -124,6 +127,7 @@ def _approve(arguments: argparse.Namespace) -> int:
 
     view = asyncio.run(approve())
     print(f"approved study {terms.study} ({len(view.approvals)} approvals); it is {view.study.phase.value}")
+    print(f"reward: {_reward(terms)}")
     return 0
 
 
@@ -138,11 +142,20 @@ async def _activate_if_due(federation: Federation, study: str) -> None:
 
 def _difference(ledger: StudyTerms, file: StudyTerms) -> str:
     ours, theirs = msgspec.to_builtins(file), msgspec.to_builtins(ledger)
-    field = next(name for name in ours if ours[name] != theirs[name])
+    # Only one of them may have a reward.
+    field = next(name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
     return (
-        f"the proposed study {file.study} isn't the one in the file: {field} is {theirs[field]!r} on the ledger "
-        f"and {ours[field]!r} in the file"
+        f"the proposed study {file.study} isn't the one in the file: {field} is {theirs.get(field)!r} on the ledger "
+        f"and {ours.get(field)!r} in the file"
     )
+
+
+def _reward(terms: StudyTerms) -> str:
+    """Say what a final round is worth."""
+    if terms.reward is msgspec.UNSET:
+        return "none"
+    tokens = as_tokens(from_quantity(terms.reward.pot))
+    return f"{tokens} tokens for each final round, shared by samples of which {terms.reward.weight_cap} count at most"
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -162,6 +175,7 @@ def _status(arguments: argparse.Namespace) -> int:
         "model": view.head.model,
         "epoch": view.head.epoch,
         "barred": msgspec.to_builtins(view.bars),
+        "reward": _reward_document(view.study.terms),
         "finished": view.study.phase is StudyPhase.CLOSED or view.head.final_rounds >= view.study.terms.rounds,
         "round": None if newest is None else msgspec.to_builtins(newest.round),
     }
@@ -172,6 +186,7 @@ def _status(arguments: argparse.Namespace) -> int:
     print(f"study {document['study']}: {document['phase']}, {progress}")
     print(f"approved by {', '.join(view.approvals) or 'nobody yet'}")
     print(f"model {document['model']}")
+    print(f"reward: {_reward(view.study.terms)}")
     if newest is not None:
         state = newest.round
         print(f"round {state.round}, attempt {state.attempt}: {state.phase.value}, {len(state.participants)} hospitals")
@@ -180,6 +195,12 @@ def _status(arguments: argparse.Namespace) -> int:
     for bar in view.bars:
         print(f"barred since round {bar.round}: {bar.party} (proved to have lied)")
     return 0
+
+
+def _reward_document(terms: StudyTerms) -> dict[str, Any] | None:
+    if terms.reward is msgspec.UNSET:
+        return None
+    return {"per_round": as_tokens(from_quantity(terms.reward.pot)), "weight_cap": terms.reward.weight_cap}
 
 
 def _silence(state: Round) -> list[str]:

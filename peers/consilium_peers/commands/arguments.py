@@ -31,6 +31,20 @@ def organization(text: str) -> str:
 
 def round_number(text: str) -> int:
     """Take a round's number."""
+    return _counted(text, "a round's number")
+
+
+def epoch_number(text: str) -> int:
+    """Take the number of an epoch of rewards."""
+    return _counted(text, "an epoch's number")
+
+
+def chain_id(text: str) -> int:
+    """Take the id of a public chain."""
+    return _counted(text, "a chain's id")
+
+
+def _counted(text: str, what: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a round's number: 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} isn't {what}: 1 or more")
     return int(text)

@@ -19,13 +19,15 @@ from consilium_peers.profile import Profile
 _SAY_EVERY = 1000
 
 
-def add_command(commands: Any, name: str, summary: str, run: Any, example: str) -> argparse.ArgumentParser:
-    """Add a command with the options that every question has."""
+def add_command(
+    commands: Any, name: str, summary: str, run: Any, example: str, *, role: str = "audit", asks: str = "auditor"
+) -> argparse.ArgumentParser:
+    """Add a command with the options that every question has; its example is of `consilium ROLE`, by whom it `asks`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n  consilium audit {example} --profile profiles/auditor.yaml",
+        epilog=f"example:\n  consilium {role} {example} --profile profiles/{asks}.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

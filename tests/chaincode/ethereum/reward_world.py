@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from federation_ledger import VALID, FederationLedger, R, Refusal, run
-from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, terms
+from federation_world import ALPHA, HOSPITALS, MODEL_1, STUDY, chain, join, terms
 
-from consilium_chaincode.ethereum import state_keys
-from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
 from consilium_chaincode.ethereum.contract import EthereumContract
-from consilium_chaincode.ethereum.environment import system_environment
-from consilium_chaincode.ethereum.reward_contract import Function, constructor_arguments
-from consilium_chaincode.ethereum.system_calls import call_as_federation
-from consilium_chaincode.federation.contract_parts import takes
-from consilium_chaincode.federation.ledger_state import LedgerState
-from consilium_chaincode.shim.contract import Contract, transaction
+from consilium_chaincode.ethereum.reward_contract import Function
+from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
-from consilium_chaincode.shim.stub import ChaincodeStub, Creator
+from consilium_chaincode.shim.stub import Creator
 from consilium_proto.canonical import Record, decode, encode
-from consilium_proto.contracts import REWARD_LEDGER, load_artifact
-from consilium_proto.ethereum.resolutions import EvmTerms, RewardLedgerTerms
+from consilium_proto.ethereum.resolutions import EvmTerms, ResolutionArgument, RewardLedgerTerms
 from consilium_proto.ethereum.rewards import (
     ClosedEpoch,
     Contribution,
@@ -29,7 +24,6 @@ from consilium_proto.ethereum.rewards import (
     PayoutAddressChange,
     PayoutAddressRecord,
     RewardEpochReference,
-    RewardLedgerAddress,
     RewardLedgerView,
     RoundCredit,
     RoundReward,
@@ -82,29 +76,12 @@ def credit(number: int = 1, study: str = STUDY, pot: int = POT, **weights: int) 
     )
 
 
-class FoundingEthereum(EthereumContract):
-    """The chaincode with a function that puts terms into force at once."""
-
-    @transaction("Found")
-    @takes(EvmTerms)
-    async def found(self, stub: ChaincodeStub, chosen: EvmTerms) -> bytes:
-        assert chosen.rewards is not None
-        creation = load_artifact(REWARD_LEDGER).creation_code
-        code = creation + constructor_arguments(chosen.rewards, FEDERATION_ADDRESS)
-        receipt = await call_as_federation(stub, None, code, system_environment(stub, chosen))
-        assert receipt.contract is not None
-        ledger = LedgerState(stub)
-        await ledger.write(state_keys.evm_terms(), chosen)
-        await ledger.write(state_keys.reward_ledger(), RewardLedgerAddress(contract=as_data(receipt.contract)))
-        return b""
-
-
 class RewardsLedger(FederationLedger):
     """A channel with chaincodes `federation` and `evm`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.evm = FoundingEthereum(clock=lambda: self.now, heights=None)
+        self.evm = EthereumContract(clock=lambda: self.now, heights=None)
         self.ledger = MemoryLedger(chaincodes={"federation": self.contract, "evm": self.evm})
 
     def ask_evm(
@@ -144,7 +121,7 @@ class RewardsLedger(FederationLedger):
         self,
         code: RefusalCode,
         function: str,
-        record: Record,
+        record: Record | bytes,
         organization: str = ALPHA,
         role: str = "client",
         skew: int = 0,
@@ -168,7 +145,10 @@ class RewardsLedger(FederationLedger):
         asked = Question(
             sender=account(9), to=contract, data=as_data(function.call(*values)), value="0x0", block_number=0
         )
-        outcome = self.read_evm(Outcome, "Call", asked)
+        # Questions keep a deadline, so they need an event loop.
+        creator = Creator(msp_id=ALPHA, certificate=b"", role="client")
+        asking = self.ledger.simulate(self.evm, "Call", encode(asked), creator=creator, timestamp=self.now)
+        outcome = decode(Outcome, asyncio.run(asking).result)
         assert outcome.status == 1, outcome.error
         return function.answer(from_data(outcome.output))
 
@@ -176,7 +156,10 @@ class RewardsLedger(FederationLedger):
 
     def enact_rewards(self, chosen: EvmTerms | None = None) -> None:
         """Put the EVM's terms into force, with a ledger of rewards."""
-        self.submit_evm("Found", chosen or evm_terms())
+        argument = ResolutionArgument(resolution=chosen or evm_terms())
+        for hospital in HOSPITALS[:3]:
+            self.submit_evm("Approve", argument, hospital, "admin")
+        self.submit_evm("Enact", argument)
 
     def name_address(self, hospital: str, chosen: str) -> PayoutAddressRecord:
         change = PayoutAddressChange(account=chosen)
@@ -191,17 +174,20 @@ class RewardsLedger(FederationLedger):
     def round_reward(self, number: int = 1) -> RoundReward:
         return self.read_evm(RoundReward, "ReadRoundReward", RoundReference(study=STUDY, round=number))
 
-    def play_to_verified(self, number: int = 1) -> None:
+    def play_to_verified(self, number: int = 1, samples: Sequence[int] = (100, 100, 100, 100)) -> None:
         """Play a round until only the attestations are missing."""
         self.open_round()
-        self.reach_sealed(number=number)
+        for index, hospital in enumerate(HOSPITALS):
+            end = chain(hospital, 0, number)
+            self.submit("Join", join(index, round=number, chain_end=end, samples=samples[index]), hospital)
+        self.advance(number)
         self.reach_anchored(number=number)
         self.reach_aggregated(number)
         self.reach_verified(number)
 
-    def play_round(self, number: int = 1, model: str = MODEL_1) -> None:
-        self.play_to_verified(number)
-        self.reach_final(model, number=number)
+    def play_round(self, number: int = 1, samples: Sequence[int] = (100, 100, 100, 100)) -> None:
+        self.play_to_verified(number, samples)
+        self.reach_final(MODEL_1, number=number)
 
 
 def rewarded_terms(**changes: Any) -> StudyTerms:
