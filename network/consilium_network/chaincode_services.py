@@ -1,11 +1,11 @@
-"""Deploying a contract: every hospital runs it as a service of its own and its peer calls it over mutual TLS."""
+"""Deploying contracts: every hospital runs each as a service of its own and its peer calls it over mutual TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from consilium_network.topology import CHAINCODE_PORTS, Listener, Organization, 
 from consilium_peers.durable import write_atomically
 
 Progress = Callable[[str], None]
+Packages = Mapping[Organization, Package]
 _ID = "CHAINCODE_ID"
 
 
@@ -36,20 +37,42 @@ def is_deployed(topology: Topology, folder: NetworkFolder, source: ChaincodeSour
     return all(each is not None and each.environment[_ID].startswith(f"{label}:") for each in services)
 
 
-async def deploy(topology: Topology, folder: NetworkFolder, source: ChaincodeSource, progress: Progress) -> None:
-    """Run a contract at every hospital and put it on the channel; deploying it again replaces the code.
+async def start_services(
+    topology: Topology, folder: NetworkFolder, sources: Sequence[ChaincodeSource]
+) -> dict[ChaincodeSource, Packages]:
+    """Set contracts up as services at every hospital and have them started, without waiting until they listen.
+
+    Returns what peers are to install. Services need no channel, so they can start while peers join one.
+
+    Raises:
+        LifecycleError: a module can't be found.
+    """
+    packages = {source: _prepare_all(topology, folder, source) for source in sources}
+    await supervision.reload_supervisor(folder.supervisor)
+    return packages
+
+
+async def deploy(
+    topology: Topology, folder: NetworkFolder, sources: Sequence[ChaincodeSource], progress: Progress
+) -> None:
+    """Run contracts at every hospital and put them on the channel, side by side; again: replace their code.
 
     Every hospital's admin installs and approves; then one commits. Replaced code keeps the definition on the channel,
     so it needs approvals (each names the hospital's new package) but no commit.
 
     Raises:
-        LifecycleError: the module can't be found, or a peer or the channel refuses.
+        LifecycleError: a module can't be found, or a peer or the channel refuses.
         NodeError: a service doesn't start.
     """
-    progress(f"deploying the chaincode {source.name} at {len(topology.hospitals)} hospitals")
-    label = source.label()
-    packages = {each: _prepare(each, topology, folder, source, label) for each in topology.hospitals}
-    await supervision.reload_supervisor(folder.supervisor)
+    names = " and ".join(each.name for each in sources)
+    progress(f"deploying the chaincode {names} at {len(topology.hospitals)} hospitals")
+    packages = await start_services(topology, folder, sources)
+    await asyncio.gather(*(_put_on_channel(topology, folder, each, found) for each, found in packages.items()))
+
+
+async def _put_on_channel(
+    topology: Topology, folder: NetworkFolder, source: ChaincodeSource, packages: Packages
+) -> None:
     names = {service_name(source.name, each) for each in topology.hospitals}
     services = [each for each in load_specifications(folder.supervisor).values() if each.name in names]
     admins = {each: folder.organization(each.name).profile("admin") for each in topology.hospitals}
@@ -73,6 +96,11 @@ async def deploy(topology: Topology, folder: NetworkFolder, source: ChaincodeSou
         )
         await lifecycle.commit(first, source.name, wanted, hospitals)
     await asyncio.gather(*(lifecycle.wait_until_usable(admin, source.name, wanted) for admin in admins.values()))
+
+
+def _prepare_all(topology: Topology, folder: NetworkFolder, source: ChaincodeSource) -> Packages:
+    label = source.label()
+    return {each: _prepare(each, topology, folder, source, label) for each in topology.hospitals}
 
 
 def _prepare(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from consilium_network.errors import NetworkStateError
+from consilium_network.errors import EvmTermsError, NetworkStateError
 from consilium_network.network import Network
 from consilium_network.programs import find_or_build
 from consilium_network.status import status_table
 from consilium_network.topology import Topology, load_topology, packaged_topology
+from consilium_peers.ethereum.terms_file import load_terms_file
 
 DEFAULT_DIRECTORY = Path("build/network")
 
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   consilium network up                                    four hospitals in build/network
   consilium network up --hospitals 3 --directory build/three
   consilium network up --topology mine.yaml --directory /srv/consortium
+  consilium network up --evm                              with the EVM; adds it to a network made without
   consilium network status --json
   consilium network stop                                  the ledger stays
   consilium network start
@@ -43,7 +45,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--topology", type=Path, help="a topology file of your own (default: the packaged one)")
     choice.add_argument("--hospitals", type=int, choices=(3, 4), help="which packaged topology (default: 4)")
     up.add_argument("--first-port", type=int, help="put everything on ports from this one on, 30 per organisation")
-    up.add_argument("--without-federation", action="store_true", help="deploy no chaincode")
+    contracts = up.add_mutually_exclusive_group()
+    contracts.add_argument("--without-federation", action="store_true", help="deploy no chaincode")
+    contracts.add_argument("--evm", action="store_true", help="also run the EVM, for contracts and rewards")
+    up.add_argument("--evm-terms", type=Path, metavar="FILE", help="the EVM's first terms (default: the packaged ones)")
     _command(commands, "stop", _stop, "end every process; the ledger stays")
     _command(commands, "start", _start, "start a network that was stopped")
     down = _command(commands, "down", _down, "stop the network and delete its folder: ledger, keys and all")
@@ -88,8 +93,11 @@ class _Progress:
 
 
 async def _up(arguments: argparse.Namespace) -> int:
+    if arguments.evm_terms and not arguments.evm:
+        raise EvmTermsError("--evm-terms says how the EVM runs: give --evm with it")
+    terms = load_terms_file(arguments.evm_terms) if arguments.evm_terms else None
     network = Network(arguments.directory, _chosen_topology(arguments))
-    await network.up(_Progress(), federation=not arguments.without_federation)
+    await network.up(_Progress(), federation=not arguments.without_federation, evm=arguments.evm, evm_terms=terms)
     return 0
 
 

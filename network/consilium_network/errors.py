@@ -43,5 +43,9 @@ class ConsortiumError(NetworkError):
     """The consortium's first record can't be approved or enacted."""
 
 
+class EvmTermsError(NetworkError):
+    """The EVM's first terms can't be approved or enacted, or others are in force."""
+
+
 class NetworkStateError(NetworkError):
     """The command doesn't fit the state of the network: nothing there, already there, or not running."""

@@ -14,15 +14,18 @@ import msgspec
 
 from consilium_network import bring_up, supervision
 from consilium_network.chaincode_package import ChaincodeSource
-from consilium_network.chaincode_services import deploy, is_deployed
+from consilium_network.chaincode_services import deploy, is_deployed, start_services
 from consilium_network.consortium import found_consortium
-from consilium_network.errors import NetworkStateError
+from consilium_network.errors import EvmTermsError, NetworkStateError
+from consilium_network.evm import EVM, enact_first_terms, packaged_terms
 from consilium_network.layout import NetworkFolder
 from consilium_network.profiles import FEDERATION_CHAINCODE
 from consilium_network.programs import find_or_build
 from consilium_network.status import NodeStatus, network_status
 from consilium_network.topology import Topology, load_topology, packaged_topology
 from consilium_peers.durable import write_atomically
+from consilium_proto.canonical import digest
+from consilium_proto.ethereum.resolutions import EvmTerms
 
 FEDERATION = ChaincodeSource(FEDERATION_CHAINCODE, "consilium_chaincode.federation.contract:FederationContract")
 
@@ -38,6 +41,8 @@ class _Stage(msgspec.Struct, frozen=True):
 
     joined: bool = False
     federation: bool = False
+    evm: str = ""
+    """The digest of the EVM's first terms; empty where there is no EVM."""
 
 
 class Network:
@@ -67,20 +72,36 @@ class Network:
 
     # ---- the life of a network
 
-    async def up(self, progress: Progress = _silent, *, federation: bool = True) -> None:
+    async def up(
+        self,
+        progress: Progress = _silent,
+        *,
+        federation: bool = True,
+        evm: bool = False,
+        evm_terms: EvmTerms | None = None,
+    ) -> None:
         """Make the network and start it, deploy the federation contract and found the consortium.
+
+        `evm` also deploys the chaincode that runs the EVM, and puts its first terms into force: the packaged ones
+        unless others are given. It can be added to a network that was made without it, also to one that runs.
 
         What was made before is kept: a network that was stopped is only started, and one that was interrupted goes on.
 
         Raises:
             NetworkError: a program is missing, a port is taken, a certificate has expired, a node doesn't start … The
                 message says which and what to do. What had been started is stopped again.
+            EvmTermsError: the EVM has other first terms already.
         """
+        terms = self._first_terms(evm_terms) if evm else None
         with self._alone():
+            if terms is not None and self._stage.federation and not self._stage.evm and self.is_running:
+                await self._run_contracts(progress, terms)
+                progress("the network has an EVM")
+                return
             self._refuse_running()
             if not self._stage.joined:
                 await self._make(progress)
-            await self._run(progress, federation=federation or self._stage.federation)
+            await self._run(progress, federation=federation or evm or self._stage.federation, terms=terms)
 
     async def start(self, progress: Progress = _silent) -> None:
         """Start a network that was stopped; its ledger is as it was.
@@ -92,7 +113,7 @@ class Network:
             raise NetworkStateError(f"there is no network in {self.folder.root}: make one with `consilium network up`")
         with self._alone():
             self._refuse_running()
-            await self._run(progress, federation=self._stage.federation)
+            await self._run(progress, federation=self._stage.federation, terms=None)
 
     async def stop(self, progress: Progress = _silent) -> bool:
         """End every process of the network and keep its ledger; False when none ran."""
@@ -140,7 +161,7 @@ class Network:
             NodeError: a service doesn't start.
         """
         source = ChaincodeSource(name, target, tuple(python_path))
-        await deploy(self.topology, self.folder, source, progress)
+        await deploy(self.topology, self.folder, [source], progress)
 
     def profile(self, organization: str, user: str = "client") -> Path:
         """Return the path of a user's profile, such as admin, client or auditor of an organisation (name or MSP id).
@@ -174,7 +195,7 @@ class Network:
             return _Stage()
         return msgspec.json.decode(self.folder.progress.read_bytes(), type=_Stage)
 
-    def _record(self, **reached: bool) -> None:
+    def _record(self, **reached: bool | str) -> None:
         stage = msgspec.structs.replace(self._stage, **reached)
         write_atomically(self.folder.progress, msgspec.json.encode(stage))
 
@@ -190,28 +211,57 @@ class Network:
         progress("making keys and certificates")
         await bring_up.create_files(topology, self.folder, programs)
 
-    async def _run(self, progress: Progress, *, federation: bool) -> None:
+    async def _run(self, progress: Progress, *, federation: bool, terms: EvmTerms | None) -> None:
         bring_up.check_certificates(self.topology, self.folder)
         async with self._stopped_on_failure():
             await bring_up.start_processes(self.topology, self.folder, progress)
             if not self._stage.joined:
                 progress(f"joining the channel {self.topology.channel}")
+                # Python takes seconds to load contracts; peers that wait for each other leave it the processors.
+                await start_services(self.topology, self.folder, list(self._contracts(terms)) if federation else [])
                 await bring_up.join_channel(self.topology, self.folder)
                 self._record(joined=True)
             await bring_up.wait_for_gossip(self.topology, self.folder)
             if federation:
-                await self._run_federation(progress)
+                await self._run_contracts(progress, terms)
             await bring_up.wait_until_level(self.topology, self.folder)
         progress(f"the network is ready; profiles lie in {self.folder.root}/organizations/NAME/profiles")
 
-    async def _run_federation(self, progress: Progress) -> None:
-        """Deploy the federation contract where it isn't yet, or isn't the code that is installed here."""
-        if not is_deployed(self.topology, self.folder, FEDERATION) or not self._stage.federation:
-            await deploy(self.topology, self.folder, FEDERATION, progress)
-        if not self._stage.federation:
+    def _contracts(self, terms: EvmTerms | None) -> dict[ChaincodeSource, bool]:
+        """Return the contracts that are to run, and whether they were put on the channel before.
+
+        `terms` are the EVM's first; None where it isn't asked for now, and runs only if it was before.
+        """
+        stage = self._stage
+        wanted = {FEDERATION: stage.federation}
+        if terms is not None or stage.evm:
+            wanted[EVM] = bool(stage.evm)
+        return wanted
+
+    async def _run_contracts(self, progress: Progress, terms: EvmTerms | None) -> None:
+        """Deploy the contracts where they aren't yet, or aren't the code that is installed here, and found on them."""
+        stage, wanted = self._stage, self._contracts(terms)
+        lacking = [
+            each for each, done in wanted.items() if not (done and is_deployed(self.topology, self.folder, each))
+        ]
+        if lacking:
+            await deploy(self.topology, self.folder, lacking, progress)
+        if not stage.federation:
             progress("founding the consortium")
             await found_consortium(self.topology, self.folder)
             self._record(federation=True)
+        if terms is not None and not stage.evm:
+            progress("putting the EVM's terms into force")
+            await enact_first_terms(self.topology, self.folder, terms)
+            self._record(evm=digest(terms))
+
+    def _first_terms(self, given: EvmTerms | None) -> EvmTerms:
+        made = self._stage.evm
+        if given is not None and made and made != digest(given):
+            raise EvmTermsError(
+                "the EVM of this network has other first terms already; change them with `consilium evm terms approve`"
+            )
+        return given or packaged_terms()
 
     # ---- care
 
