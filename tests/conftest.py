@@ -80,9 +80,9 @@ async def clear_remains() -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def network() -> AsyncIterator[Network]:
-    """Four hospitals, the regulator and two aggregators, with the federation contract; brought up once per run."""
+    """Four hospitals, the regulator and two aggregators, with both contracts; brought up once per run."""
     made = await fresh_network("network", with_standby(packaged_topology(4)))
-    await made.up()
+    await made.up(evm=True)
     yield made
     await made.stop()
 

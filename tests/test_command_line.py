@@ -29,7 +29,9 @@ def test_every_role_explains_itself_with_examples(role: list[str], capsys: pytes
     assert "consilium " + " ".join(role) in shown
 
 
-@pytest.mark.parametrize("words", [[], ["surgeon"], ["client"], ["client", "dance"], ["study", "status"]])
+@pytest.mark.parametrize(
+    "words", [[], ["surgeon"], ["client"], ["client", "dance"], ["study", "status"], ["evm", "terms", "enact"]]
+)
 def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(words) == USAGE
     assert "usage: consilium" in capsys.readouterr().err
@@ -67,6 +69,10 @@ def test_a_malformed_study_name_is_wrong_usage(capsys: pytest.CaptureFixture[str
         (["model", "show", "absent.safetensors"], "no model at absent.safetensors"),
         (["aggregator", "run", "--profile", "absent.yaml", "--state", "s"], "absent.yaml"),
         (["network", "start", "--directory", "absent"], "absent"),
+        (["network", "up", "--evm-terms", "absent.yaml"], "give --evm with it"),
+        (["network", "up", "--evm", "--evm-terms", "absent.yaml"], "can't read the EVM's terms absent.yaml"),
+        (["evm", "terms", "show", "--profile", "absent.yaml"], "no profile at absent.yaml"),
+        (["evm", "terms", "approve", "absent.yaml", "--profile", "p"], "can't read the EVM's terms absent.yaml"),
         (["audit", "rounds", "heart", "--profile", "absent.yaml"], "no profile at absent.yaml"),
         (["audit", "export", "--study", "heart", "--out", "t.zip", "--profile", "absent.yaml"], "absent.yaml"),
     ],

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from msgspec import UNSET, UnsetType
 
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import canonical
 from consilium_proto.parameter_sets import ParameterSet
-from consilium_proto.records import Deadlines, KeyEpoch, Participant, PrivacyTerms, StudyTerms, WrappedKey
+from consilium_proto.records import Deadlines, KeyEpoch, Participant, PrivacyTerms, RewardTerms, StudyTerms, WrappedKey
 from consilium_proto.refusals import RefusalCode
 
 EPOCH = 1
@@ -62,6 +63,7 @@ async def begin_study(
     parameters: int,
     rounds: int,
     privacy: PrivacyTerms | None = None,
+    reward: RewardTerms | UnsetType = UNSET,
 ) -> ActiveStudy:
     """Propose, approve and activate a study of all hospitals with T = 1, and open its key epoch.
 
@@ -72,10 +74,11 @@ async def begin_study(
         parameters: of the model.
         rounds: how many there will be.
         privacy: the terms of the study's privacy, if it has any.
+        reward: what a final round is worth, if it is.
     """
     hospitals = tuple(sorted(parties[0], key=lambda party: party.organization))
     first, names = hospitals[0], [party.organization for party in hospitals]
-    terms = _terms(names, chosen, parameters, rounds, privacy)
+    terms = _terms(names, chosen, parameters, rounds, privacy, reward)
     await first.admin.propose_study(terms)
     for party in hospitals:
         await persistently(partial(party.admin.approve_study, terms.study, canonical.digest(terms)))
@@ -110,7 +113,12 @@ def new_public_key() -> str:
 
 
 def _terms(
-    names: list[str], chosen: ParameterSet, parameters: int, rounds: int, privacy: PrivacyTerms | None
+    names: list[str],
+    chosen: ParameterSet,
+    parameters: int,
+    rounds: int,
+    privacy: PrivacyTerms | None,
+    reward: RewardTerms | UnsetType,
 ) -> StudyTerms:
     return StudyTerms(
         study=f"bench-{os.getpid()}-{secrets.token_hex(4)}",
@@ -129,6 +137,7 @@ def _terms(
         parameter_set=chosen.name,
         update_bound_micro=1_000_000,
         privacy=privacy,
+        reward=reward,
     )
 
 

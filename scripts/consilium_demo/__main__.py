@@ -47,7 +47,7 @@ class RunningNetwork(AbstractContextManager[Path]):
         if self._directory.exists():
             run("network", "down", "--yes", "--directory", self._directory)
         try:
-            run_shown("network", "up", *self._options)
+            run_shown("network", "up", "--evm", *self._options)
         except BaseException:
             self._stop()
             raise

@@ -66,8 +66,7 @@ class RewardFunctions(EthereumPart):
         # Check.
         require_unwritten(existing, f"the reward of round {credit.round} of {credit.study}")
         # Write: what the contract changes; what it credited.
-        receipt = await ledger.call(interface.credit_round_call(credit))
-        await LedgerState(stub).write(own_key, interface.round_reward(credit, receipt.logs))
+        await LedgerState(stub).write(own_key, await ledger.credit(credit))
         return b""
 
     @transaction("SetPayoutAddress")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS
 from consilium_chaincode.ethereum.environment import SYSTEM_GAS
-from consilium_chaincode.ethereum.execution import run
+from consilium_chaincode.ethereum.execution import run_on
+from consilium_chaincode.ethereum.ledger_reads import LedgerReads
 from consilium_chaincode.ethereum.receipts import reason_of, record
 from consilium_chaincode.evm.environment import Environment
-from consilium_chaincode.evm.transactions.forms import Access, Transaction
+from consilium_chaincode.evm.transactions.forms import Transaction
 from consilium_chaincode.evm.transactions.processing import Receipt
 from consilium_chaincode.shim.errors import ChaincodeError
 from consilium_chaincode.shim.stub import ChaincodeStub
@@ -20,29 +19,34 @@ async def call_as_federation(
     contract: bytes | None,
     call_data: bytes,
     environment: Environment,
-    prefetch: Sequence[Access] = (),
+    reads: LedgerReads | None = None,
 ) -> Receipt:
     """Call a contract as the federation, or create one (`contract` is None), and write what that changes.
 
-    `prefetch` is what the call will read, as `run` takes it.
+    `reads` is what was read before in this Fabric transaction.
 
     Raises:
         ChaincodeError: the call failed; the Fabric transaction fails with it.
     """
     transaction = Transaction(to=contract, gas=SYSTEM_GAS, data=call_data)
-    receipt = _succeeded(await run(stub, environment, transaction, FEDERATION_ADDRESS, prefetch))
+    receipt = await _run(reads or LedgerReads(stub), environment, transaction)
     await record(stub, transaction, FEDERATION_ADDRESS, receipt)
     return receipt
 
 
-async def view_as_federation(stub: ChaincodeStub, contract: bytes, call_data: bytes, environment: Environment) -> bytes:
+async def view_as_federation(reads: LedgerReads, contract: bytes, call_data: bytes, environment: Environment) -> bytes:
     """Call a contract as the federation, write nothing, and return its output.
 
     Raises:
         ChaincodeError: the call failed.
     """
-    transaction = Transaction(to=contract, gas=SYSTEM_GAS, data=call_data)
-    return _succeeded(await run(stub, environment, transaction, FEDERATION_ADDRESS)).output
+    return (await _run(reads, environment, Transaction(to=contract, gas=SYSTEM_GAS, data=call_data))).output
+
+
+async def _run(reads: LedgerReads, environment: Environment, transaction: Transaction) -> Receipt:
+    known = (FEDERATION_ADDRESS,) if transaction.to is None else (FEDERATION_ADDRESS, transaction.to)
+    await reads.prefetch(known, ())
+    return _succeeded(await run_on(reads, environment, transaction, FEDERATION_ADDRESS))
 
 
 def _succeeded(receipt: Receipt) -> Receipt:

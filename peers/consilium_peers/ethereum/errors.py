@@ -11,3 +11,7 @@ class BridgeProofError(PeersError):
 
 class TermsFileError(PeersError):
     """A file of the EVM's terms that can't be read, or that describes none."""
+
+
+class UnknownResolutionError(PeersError):
+    """A digest that nothing pending has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from federation_ledger import VALID, FederationLedger, R, Refusal, run
@@ -145,10 +146,11 @@ class RewardsLedger(FederationLedger):
         asked = Question(
             sender=account(9), to=contract, data=as_data(function.call(*values)), value="0x0", block_number=0
         )
-        # Questions keep a deadline, so they need an event loop.
+        # Questions keep a deadline, so they need an event loop; some tests have one already.
         creator = Creator(msp_id=ALPHA, certificate=b"", role="client")
         asking = self.ledger.simulate(self.evm, "Call", encode(asked), creator=creator, timestamp=self.now)
-        outcome = decode(Outcome, asyncio.run(asking).result)
+        with ThreadPoolExecutor(1) as thread:
+            outcome = decode(Outcome, thread.submit(asyncio.run, asking).result().result)
         assert outcome.status == 1, outcome.error
         return function.answer(from_data(outcome.output))
 

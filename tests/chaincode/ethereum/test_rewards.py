@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from federation_ledger import CONFLICT, VALID
 from federation_world import AGGREGATORS, ALPHA, BETA, DELTA, GAMMA, HOSPITALS, MODEL_1, MODEL_2, STUDY, attestation
@@ -19,7 +21,8 @@ from reward_world import (
 from consilium_chaincode.ethereum import reward_contract, state_keys
 from consilium_chaincode.ethereum.reward_rules import ADDRESS_PAUSE
 from consilium_chaincode.federation import state_keys as federation_keys
-from consilium_chaincode.shim.memory_stub import Simulation
+from consilium_chaincode.shim.memory_stub import MemoryStub, Simulation
+from consilium_chaincode.shim.stub import split_composite_key
 from consilium_proto.canonical import decode, encode
 from consilium_proto.contracts import REWARD_LEDGER, load_artifact
 from consilium_proto.ethereum.rewards import (
@@ -339,3 +342,34 @@ def test_terms_without_rewards_have_no_ledger_of_them() -> None:
     ledger.refuse(
         RefusalCode.NOT_FOUND, "ProposeStudy", rewarded_terms(), ALPHA, "admin", match="EVM terms with rewards"
     )
+
+
+def test_a_credit_is_read_in_a_few_requests(rewards: RewardsLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no address, is paid for the first time in an epoch or again: no slot is asked for by itself."""
+    alone: list[str] = []
+    many: list[int] = []
+    get_state = MemoryStub.get_state
+
+    async def one(stub: MemoryStub, key: str, *, collection: str = "") -> bytes | None:
+        alone.append(split_composite_key(key)[0])
+        return await get_state(stub, key, collection=collection)
+
+    async def several(stub: MemoryStub, keys: Sequence[str], *, collection: str = "") -> list[bytes | None]:
+        many.append(len(keys))
+        return [await get_state(stub, key, collection=collection) for key in keys]
+
+    rewards.name_address(ALPHA, account(0))
+    rewards.play_round()
+    rewards.name_address(BETA, account(1))
+    rewards.name_address(GAMMA, account(0))
+    rewards.play_to_verified(2)
+    for hospital in HOSPITALS:
+        rewards.submit("Attest", attestation(round=2), hospital)
+    monkeypatch.setattr(MemoryStub, "get_state", one)
+    monkeypatch.setattr(MemoryStub, "get_states", several)
+    ended = rewards.propose("Advance", RoundReference(study=STUDY, round=2), ALPHA)
+    assert isinstance(ended, Simulation)
+    assert not {"slot", "account", "code"} & set(alone)
+    assert len(many) < 10
+    monkeypatch.undo()
+    assert rewards.commit(ended) == [VALID]
