@@ -29,5 +29,11 @@ def of_another_peer() -> Path:
 
 
 @pytest.fixture(scope="session")
+def rewarded() -> Path:
+    """A trail that `scripts/make_reward_trail_fixture.py` made: a rewarded round and transactions of the EVM."""
+    return Path(__file__).parent / "format-1-rewards" / "cleveland.zip"
+
+
+@pytest.fixture(scope="session")
 def roots() -> TrustedRoots:
     return TrustedRoots.load(FORMAT_1 / "roots.pem")
