@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from consilium_bench import ledger_round, locked_environment, report, rows, shapes
+from consilium_bench import ledger_round, locked_environment, report, reward_credit, rows, shapes
 from consilium_bench.child import ChildError, run
 from consilium_bench.cipher_paths import PATHS
 from consilium_network.errors import NetworkError
@@ -37,7 +37,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="about 150,000 parameters instead of 11.2 million")
     parser.add_argument("--bits", type=_bits, default=BITS, help="sizes of a quantised value (default: 8,20)")
     parser.add_argument("--with-nvflare", action="store_true", help="measure NVIDIA FLARE on the same arrays")
-    parser.add_argument("--with-ledger", action="store_true", help="bring up a network and measure a round's writes")
+    parser.add_argument("--with-ledger", action="store_true", help="bring up a network, measure a round and a reward")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a target is missed")
     parser.add_argument("--nvflare-lock", type=Path, default=REPOSITORY / "requirements" / "nvflare.txt")
     parser.add_argument("--nvflare-environment", type=Path, default=REPOSITORY / "build" / "nvflare")
@@ -110,12 +110,17 @@ class Bench:
     def _ledger(self) -> None:
         self._say("ledger_round: a network of four hospitals")
         try:
-            found = asyncio.run(ledger_round.measure(self._arguments.out / "network", self._say))
+            found, reward = asyncio.run(self._on_a_network())
         except (NetworkError, PeersError, RuntimeError, TimeoutError) as error:
             raise ChildError(f"ledger_round: {error or 'a write was refused for too long'}") from error
         ledger_round.write(self._arguments.out / "ledger.json", found)
         self.answers["ledger_round"] = found
-        self.rows.append(rows.ledger_row(found))
+        self.answers["reward_credit"] = reward
+        self.rows += [rows.ledger_row(found), *rows.reward_rows(reward)]
+
+    async def _on_a_network(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        async with ledger_round.network_of_four(self._arguments.out / "network", self._say) as network:
+            return await ledger_round.measure(network, self._say), await reward_credit.measure(network, self._say)
 
     def _ask(self, module: str, *, python: Path | str = sys.executable, **given: Any) -> dict[str, Any]:
         shown = ", ".join(f"{name} {value}" for name, value in given.items())

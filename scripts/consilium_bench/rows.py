@@ -21,6 +21,8 @@ FINGERPRINTS = 1.3
 MEMORY = 1.05
 DISPUTE_MILLISECONDS = 50.0
 LEDGER_SECONDS = 4.0
+# A transaction that credits twenty hospitals, in times of one that writes one value: at most.
+REWARD = 2.0
 ENDORSEMENTS_PER_SECOND = 1000.0
 
 # What every hospital does with the one sum; all else is in the measured time once for each.
@@ -133,3 +135,12 @@ def trail_row(found: Answer) -> Row:
 def ledger_row(found: Answer) -> Row:
     """Return how long a round takes the ledger."""
     return Row("the ledger's part of a round", found["seconds"], "s", target=LEDGER_SECONDS)
+
+
+def reward_rows(found: Answer) -> list[Row]:
+    """Return how long crediting a round takes beside a plain transaction."""
+    ratio = found["credit_seconds"] / found["plain_seconds"]
+    return [
+        Row(f"a reward of {found['hospitals']} hospitals / a plain transaction", ratio, "×", target=REWARD),
+        Row("a plain transaction, committed", found["plain_seconds"], "s"),
+    ]
