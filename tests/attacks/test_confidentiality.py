@@ -21,6 +21,8 @@ from consilium_proto.records import Join, Reveal, RoundPhase, RoundView
 pytestmark = pytest.mark.network
 
 VICTIM, COPIED, LAST = "ClevelandMSP", "LongBeachMSP", "SwitzerlandMSP"
+# How long OPEN lasts where one hospital waits for another's key.
+COPIED_SECONDS = 14
 # A wrong candidate agrees with an update in no slot but by chance.
 NOTHING = 0.01
 
@@ -74,7 +76,7 @@ async def test_with_every_mask_the_update_would_be_read(new_stage: SetUp, mask_k
 
 async def test_a_copied_mask_key_gives_no_update(new_stage: SetUp, mask_keys: Any) -> None:
     """With three hospitals, two masks of the victim would cancel if its derivation didn't name the hospitals."""
-    stage = await new_stage(attack_terms(seconds=5))
+    stage = await new_stage(attack_terms("open", "verified", open=COPIED_SECONDS))
 
     async def copied(honest: Federation, record: Join) -> Any:
         view = await stage.until(lambda seen: any(entry.hospital == COPIED for entry in seen.joins))
@@ -91,7 +93,7 @@ async def test_a_copied_mask_key_gives_no_update(new_stage: SetUp, mask_keys: An
 
 async def test_a_retry_with_a_smaller_set_gives_no_update(new_stage: SetUp, mask_keys: Any) -> None:
     """Nothing of the first attempt was sent, so there is no second sum to subtract."""
-    stage = await new_stage(attack_terms(seconds=5))
+    stage = await new_stage(attack_terms("sealed"))
     deceive(stage, anchor=withheld)
     view = await stage.play()
     assert_final(stage, view, without=[CHEAT])
@@ -103,7 +105,7 @@ async def test_a_retry_with_a_smaller_set_gives_no_update(new_stage: SetUp, mask
 
 async def test_partial_uploads_give_no_update(new_stage: SetUp, mask_keys: Any) -> None:
     """The others' ciphertexts are there and the cheat's, whose masks the colluders know, is not."""
-    stage = await new_stage(attack_terms(seconds=5))
+    stage = await new_stage(attack_terms("anchored"))
     stage.uploads[CHEAT] = SilentUploads(stage.parties[CHEAT].profile)
     view = await stage.play()
     assert_over(stage, view, RoundPhase.EXPIRED, RoundPhase.ANCHORED)
@@ -112,7 +114,7 @@ async def test_partial_uploads_give_no_update(new_stage: SetUp, mask_keys: Any) 
 
 async def test_expired_rounds_give_no_update(new_stage: SetUp, mask_keys: Any) -> None:
     """A round is ended after its uploads, and the next one on the same model gives a second set of ciphertexts."""
-    stage = await new_stage(attack_terms(seconds=5))
+    stage = await new_stage(attack_terms("aggregated"))
 
     async def first_withheld(honest: Federation, record: Reveal) -> Any:
         return await (withheld(honest, record) if record.round == 1 else honest.reveal(record))
