@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,8 @@ MEMORY = 1.05
 DISPUTE_MILLISECONDS = 50.0
 LEDGER_SECONDS = 4.0
 ENDORSEMENTS_PER_SECOND = 1000.0
+# Consilium's transactions a second over py-evm's: at least.
+EVM = 4.0
 
 # What every hospital does with the one sum; all else is in the measured time once for each.
 _EACH_DOES_OURS = ("decrypt", "unpack", "dequantise")
@@ -133,3 +136,16 @@ def trail_row(found: Answer) -> Row:
 def ledger_row(found: Answer) -> Row:
     """Return how long a round takes the ledger."""
     return Row("the ledger's part of a round", found["seconds"], "s", target=LEDGER_SECONDS)
+
+
+def evm_rows(ours: Sequence[Answer], py_evm: Sequence[Answer]) -> list[Row]:
+    """Compare how fast a token is minted and transferred, by the medians of several runs of the same transactions."""
+    found = []
+    for kind in ("mint", "transfer"):
+        own, theirs = (statistics.median(each["seconds"][kind] for each in runs) for runs in (ours, py_evm))
+        found += [
+            Row(f"Consilium's EVM / py-evm, {kind}s", theirs / own, "×", Sense.AT_LEAST, EVM),
+            Row(f"{kind}s on Consilium's EVM", ours[0]["count"] / own, "/s"),
+            Row(f"{kind}s on py-evm", ours[0]["count"] / theirs, "/s"),
+        ]
+    return found

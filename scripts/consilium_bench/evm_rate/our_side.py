@@ -1,4 +1,4 @@
-"""The token on Consilium's EVM, by the generator that chaincode drives; its state is a table of keys as on the ledger."""
+"""The token on Consilium's EVM, by the generator that chaincode drives; the state is a table of keys and values."""
 
 from __future__ import annotations
 

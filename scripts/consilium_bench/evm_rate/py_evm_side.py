@@ -17,7 +17,6 @@ from consilium_bench.child import answer, arguments_of, say
 from consilium_bench.evm_rate import token_work
 from consilium_bench.evm_rate.token_work import Call, Outcome
 
-
 # EIP-155's of the chain. The signature itself is none: the sender is told.
 _RECOVERY_ID = 2 * token_work.CHAIN_ID + 35
 

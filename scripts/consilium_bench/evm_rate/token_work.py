@@ -1,4 +1,4 @@
-"""The work that both EVMs do: one token is deployed, minted to many accounts, and sent on by its first holder.
+"""The work that both EVMs do: a token is deployed, minted to many accounts, and transferred to them.
 
 Nothing here can import more than Python's own: py-evm's environment has none of Consilium's packages.
 """
@@ -50,6 +50,23 @@ class Outcome(NamedTuple):
 Execute = Callable[[Call], Outcome]
 
 
+class Calls:
+    """Calls of the token, one after the other."""
+
+    def __init__(self, execute: Execute, token: bytes | None) -> None:
+        self._execute = execute
+        self._token = token
+        self._nonce = 1
+
+    def each(self, data: Iterable[bytes]) -> list[Outcome]:
+        """Call it with each of these."""
+        outcomes = []
+        for each in data:
+            outcomes.append(self._execute(Call(self._nonce, self._token, each)))
+            self._nonce += 1
+        return outcomes
+
+
 def play(execute: Execute, count: int) -> dict[str, Any]:
     """Deploy the token, mint it to `count` accounts and transfer it as often, each by a transaction of its own.
 
@@ -63,23 +80,18 @@ def play(execute: Execute, count: int) -> dict[str, Any]:
     token = execute(Call(0, None, creation_code(), CREATION_GAS))
     assert token.status == 1, "the token isn't deployed"
     begun = count // 10
-    minted = [(_MINT, account(0), count * _AMOUNT), *((_MINT, account(number), 1) for number in range(1, begun + count))]
-    sent = [(_TRANSFER, account(number), 1) for number in range(begun + count)]
-    # The sender is the first to hold tokens: it is who transfers them.
-    calls = [Call(1, token.contract, _encoded(_MINT, SENDER, _AMOUNT))]
-    calls += [
-        Call(2 + place, token.contract, _encoded(*each))
-        for place, each in enumerate([*minted[:begun], *sent[:begun], *minted[begun:], *sent[begun:]])
-    ]
-    first, last = 1 + 2 * begun, 1 + 2 * begun + count
-    outcomes = [execute(call) for call in calls[:first]]
+    holders = [account(number) for number in range(begun + count)]
+    minted = [_encoded(_MINT, holder, _AMOUNT) for holder in holders]
+    sent = [_encoded(_TRANSFER, holder, 1) for holder in holders]
+    # The sender is who transfers, so it holds enough.
+    calls = Calls(execute, token.contract)
+    outcomes = calls.each([_encoded(_MINT, SENDER, _AMOUNT), *minted[:begun], *sent[:begun]])
     seconds = {}
-    for kind, part in (("mint", calls[first:last]), ("transfer", calls[last:])):
+    for kind, part in (("mint", minted[begun:]), ("transfer", sent[begun:])):
         before = processor_seconds()
-        outcomes += [execute(call) for call in part]
+        outcomes += calls.each(part)
         seconds[kind] = processor_seconds() - before
-    asked = Call(len(calls) + 1, token.contract, _BALANCE_OF + SENDER.rjust(32, b"\0"))
-    outcomes.append(execute(asked))
+    outcomes += calls.each([_BALANCE_OF + holder.rjust(32, b"\0") for holder in (SENDER, holders[0], holders[-1])])
     return {"seconds": seconds, "gas": sum(each.gas_used for each in outcomes), "outcomes": _digest(outcomes)}
 
 
