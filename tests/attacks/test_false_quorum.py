@@ -67,7 +67,8 @@ async def test_a_false_write_of_a_full_quorum_stops_every_honest_agent(lying: Ne
         for error in found:
             assert isinstance(error, FalseLedgerError)
             assert "Join writes" in str(error)
-            assert "endorsed by ClevelandMSP, " in str(error)
+            named = str(error).partition("; endorsed by ")[2]
+            assert sum(name in named for name in parties) >= lying.topology.endorsement_quorum
         # Nobody has masked anything.
         assert not [name for name in parties if stage.site(name).journal.round(1).chunk_paths(0)]
         await _check_trail(lying, stage.name, tmp_path)
