@@ -59,6 +59,8 @@ HOSPITALS = {
     "switzerland": "SwitzerlandMSP",
 }
 COORDINATOR, CHEAT = "ClevelandMSP", "HungaryMSP"
+# In ring order the cheat witnesses the coordinator and is witnessed by Long Beach.
+WITNESSED, WITNESS = COORDINATOR, "LongBeachMSP"
 # Three chunks of two fields, the last of them not full.
 PARAMETERS = 20_000
 SET = parameter_set("bfv4096-q58-b20")

@@ -1,4 +1,4 @@
-"""A hospital that lies or falls silent, on the real network: the others end with the right model or with no round."""
+"""A hospital that lies, on the real network: the others end with the right model or with no round."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attack_stage import CHEAT, SET, Plays, SetUp, Stage, attack_terms
+from attack_stage import CHEAT, SET, WITNESS, WITNESSED, Plays, SetUp, Stage, attack_terms
 from dishonest_aggregators import Trick
-from dishonest_hospitals import DishonestLedger, SilentUploads, deceive, withheld
+from dishonest_hospitals import DishonestLedger, deceive, withheld
 from expectations import assert_final, assert_over, check_invariants
 from msgspec.structs import replace
 from patience import refused_with
@@ -37,9 +37,6 @@ from consilium_proto.records import (
 from consilium_proto.refusals import RefusalCode
 
 pytestmark = [pytest.mark.network, pytest.mark.usefixtures("plays")]
-
-# In ring order the cheat witnesses the coordinator and is witnessed by Long Beach.
-WITNESSED, WITNESS, LAST = "ClevelandMSP", "LongBeachMSP", "SwitzerlandMSP"
 
 
 def off(value: Any, by: int = 1) -> Any:
@@ -121,17 +118,6 @@ def honest_chunk(stage: Stage, record: Listing) -> Disproof:
 
 def vector_context(stage: Stage, owner: str, label: str = "update") -> VectorContext:
     return VectorContext(stage.parties[owner].profile.channel, stage.name, 1, 1, 0, owner, label)
-
-
-# The phase that a function belongs to, which lasts until its deadline when it is withheld.
-WITHHELD = {
-    "join": RoundPhase.OPEN,
-    "anchor": RoundPhase.SEALED,
-    "hold": RoundPhase.ANCHORED,
-    "reveal": RoundPhase.AGGREGATED,
-    "fingerprint": RoundPhase.CHALLENGED,
-    "attest": RoundPhase.VERIFIED,
-}
 
 
 async def test_a_malformed_word_bars_its_owner(new_stage: SetUp) -> None:
@@ -238,30 +224,6 @@ async def a_false_fingerprint_without_a_list(change: Change, new_stage: SetUp) -
     assert_final(stage, await stage.play())
 
 
-@pytest.mark.parametrize("function", WITHHELD)
-async def test_a_withheld_write_is_recorded(plays: Plays, function: str) -> None:
-    """Silence is recorded with its phase and never called a lie; before ANCHORED the others go on without it."""
-    await plays[f"{function} withheld"]
-
-
-async def a_withheld_write(function: str, new_stage: SetUp) -> None:
-    phase = WITHHELD[function]
-    stage = await new_stage(attack_terms(phase.value.lower()))
-    deceive(stage, **{function: withheld})
-    view = await stage.play()
-    if function in ("join", "anchor"):
-        assert_final(stage, view, without=[CHEAT])
-        assert view.round.missing == (CHEAT,)
-    elif function == "attest":
-        assert_final(stage, view)
-        assert view.round.missing == (CHEAT,)
-    elif function == "hold":
-        assert_over(stage, view, RoundPhase.EXPIRED, phase)
-        assert [(pair.owner, pair.witness) for pair in view.round.unheld] == [(WITNESSED, CHEAT)]
-    else:
-        assert_over(stage, view, RoundPhase.EXPIRED, phase, missing=[CHEAT])
-
-
 async def test_a_list_that_doesnt_add_up_is_refused(plays: Plays) -> None:
     await plays["a list that doesn't add up"]
 
@@ -286,29 +248,6 @@ async def a_false_model_hash(new_stage: SetUp) -> None:
     view = await stage.play()
     assert_final(stage, view)
     assert set(view.round.attested_by) == set(stage.parties) - {CHEAT}
-
-
-async def test_withheld_nonces_end_the_round(plays: Plays) -> None:
-    """A hospital that keeps its value back, so that the challenge can't be drawn against its accomplice's sum."""
-    await plays["withheld nonces"]
-
-
-async def withheld_nonces(new_stage: SetUp) -> None:
-    stage = await new_stage(attack_terms("aggregated"), trick=Trick(read=lambda place, read: read(place)[1:]))
-    deceive(stage, reveal=withheld)
-    assert_over(stage, await stage.play(), RoundPhase.EXPIRED, RoundPhase.AGGREGATED, missing=[CHEAT])
-
-
-async def test_a_root_that_is_never_uploaded_ends_the_round(plays: Plays) -> None:
-    await plays["a root that is never uploaded"]
-
-
-async def a_root_that_is_never_uploaded(new_stage: SetUp) -> None:
-    stage = await new_stage(attack_terms("anchored"))
-    stage.uploads[CHEAT] = SilentUploads(stage.parties[CHEAT].profile)
-    view = await stage.play()
-    assert_over(stage, view, RoundPhase.EXPIRED, RoundPhase.ANCHORED)
-    assert (CHEAT, WITNESS) in [(pair.owner, pair.witness) for pair in view.round.unheld]
 
 
 async def test_a_copied_root_cant_be_filled(plays: Plays) -> None:
@@ -377,11 +316,7 @@ async def an_anchor_beyond_the_budget(claimed: str, new_stage: SetUp) -> None:
 
 # The longest first: nothing is left to wait for alone in the end.
 PLAYS = (
-    {
-        "a root that is never uploaded": a_root_that_is_never_uploaded,
-        "a copied root": a_copied_root,
-    }
-    | {f"{function} withheld": partial(a_withheld_write, function) for function in WITHHELD}
+    {"a copied root": a_copied_root}
     | {
         f"beyond the budget, claiming {claimed}": partial(an_anchor_beyond_the_budget, claimed)
         for claimed in BEYOND_BUDGET
@@ -393,7 +328,6 @@ PLAYS = (
     | {
         "a list that doesn't add up": a_list_that_doesnt_add_up,
         "a false model hash": a_false_model_hash,
-        "withheld nonces": withheld_nonces,
         "another round's chunks": another_rounds_chunks,
     }
     | {f"{vector}, listed": partial(a_false_fingerprint, change) for vector, change in FALSE_FINGERPRINTS.items()}
