@@ -85,7 +85,7 @@ def is_readable(certificate: bytes) -> bool:
     """Tell whether it is a certificate (PEM)."""
     try:
         x509.load_pem_x509_certificate(certificate)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return False
     return True
 
@@ -94,7 +94,7 @@ def common_name(certificate: bytes) -> str:
     """Return the common name in a certificate (PEM); "" when there is none, or no certificate."""
     try:
         names = x509.load_pem_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return ""
     return str(names[0].value) if names else ""
 
