@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from cryptography import x509
@@ -16,6 +17,8 @@ from eth_account.signers.local import LocalAccount
 from consilium_bench.evm_oracle.assembler import assemble
 from consilium_chaincode.ethereum import state_keys
 from consilium_chaincode.ethereum.contract import EthereumContract
+from consilium_chaincode.evm.keccak import keccak256
+from consilium_chaincode.evm.state_keys import Account, encode_slot
 from consilium_chaincode.shim.contract import Contract
 from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
 from consilium_chaincode.shim.stub import Creator
@@ -110,6 +113,14 @@ class EvmLedger:
     async def send(self, raw: bytes, **fields: Any) -> ReceiptRecord:
         """Send a signed transaction and commit it."""
         return await self.commit(await self.propose("SendRawTransaction", signed_argument(raw, **fields)))
+
+    def place(self, address: bytes, code: bytes, storage: Mapping[int, int] | None = None) -> bytes:
+        """Put a contract on the ledger past the chaincode; return its address."""
+        self.write(state_keys.account(address), Account(1, 0, keccak256(code)).encode())
+        self.write(state_keys.code(keccak256(code)), code)
+        for slot, word in (storage or {}).items():
+            self.write(state_keys.slot(address, slot), encode_slot(word))
+        return address
 
     async def create(self, code: bytes, storage: bytes = b"") -> bytes:
         """Create a contract with this code, after `storage` ran in its constructor; return its address."""

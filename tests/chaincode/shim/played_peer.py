@@ -28,10 +28,15 @@ CREATOR = certificate()
 SECONDS = 5.0
 
 
-def proposal(*words: bytes | str, transient: Mapping[str, bytes] | None = None) -> tuple[bytes, Any]:
+def proposal(
+    *words: bytes | str, transient: Mapping[str, bytes] | None = None, chaincode: str = "probe"
+) -> tuple[bytes, Any]:
     """Return what a peer sends of a proposal: the chaincode's input and the signed proposal."""
+    extension = proposal_pb2.ChaincodeHeaderExtension(chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode))
+    channel_header = common_pb2.ChannelHeader(channel_id="channel", extension=extension.SerializeToString())
+    channel_header.timestamp.GetCurrentTime()
     header = common_pb2.Header(
-        channel_header=common_pb2.ChannelHeader(channel_id="channel").SerializeToString(),
+        channel_header=channel_header.SerializeToString(),
         signature_header=common_pb2.SignatureHeader(
             creator=identities_pb2.SerializedIdentity(mspid="ClevelandMSP", id_bytes=CREATOR).SerializeToString()
         ).SerializeToString(),
@@ -50,6 +55,12 @@ class PlayedPeer:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        # gRPC refuses a write while another one is under way.
+        self._writing = asyncio.Lock()
+
+    async def _write(self, message: Any) -> None:
+        async with self._writing:
+            await self.stream.write(message)
 
     async def receive(self) -> Any:
         return await asyncio.wait_for(self.stream.read(), SECONDS)
@@ -68,15 +79,21 @@ class PlayedPeer:
         await self.stream.write(Message(type=Message.READY, payload=offered.SerializeToString()))
         return str(chaincode_pb2.ChaincodeID.FromString(message.payload).name)
 
-    async def begin(self, tx_id: str, *words: bytes | str, transient: Mapping[str, bytes] | None = None) -> None:
+    async def begin(
+        self,
+        tx_id: str,
+        *words: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        chaincode: str = "probe",
+    ) -> None:
         """Start a transaction."""
-        payload, signed = proposal(*words, transient=transient)
+        payload, signed = proposal(*words, transient=transient, chaincode=chaincode)
         message = Message(type=Message.TRANSACTION, txid=tx_id, channel_id="channel", payload=payload, proposal=signed)
-        await self.stream.write(message)
+        await self._write(message)
 
     async def answer(self, request: Any, payload: bytes = b"", kind: int = Message.RESPONSE) -> None:
         """Answer a request of the chaincode."""
-        await self.stream.write(Message(type=kind, txid=request.txid, channel_id=request.channel_id, payload=payload))
+        await self._write(Message(type=kind, txid=request.txid, channel_id=request.channel_id, payload=payload))
 
     async def request(self, kind: int) -> Any:
         """Return the next message, which must be a request of that kind."""
