@@ -1,4 +1,4 @@
-"""The good trail that a real network left, and what verifies it."""
+"""The good trail that a real network left, what verifies it, and a played chain to go on from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "federation"))
+sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
 sys.path.insert(0, str(Path(__file__).parent))
+
+from federation_world import ALPHA
+from rewarded_chain import RewardedChain
 
 from consilium_trail.roots import TrustedRoots
 
@@ -30,3 +34,13 @@ def of_another_peer() -> Path:
 @pytest.fixture(scope="session")
 def roots() -> TrustedRoots:
     return TrustedRoots.load(FORMAT_1 / "roots.pem")
+
+
+@pytest.fixture(scope="session")
+def attested() -> RewardedChain:
+    """A rewarded chain whose first round waits for its last step; Alpha has named its payout address."""
+    made = RewardedChain()
+    made.begin_rewarded_study()
+    made.name_address(ALPHA)
+    made.play_to_attested()
+    return made
