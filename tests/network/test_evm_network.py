@@ -137,7 +137,7 @@ async def test_one_hospitals_endorsement_writes_nothing(network: Network) -> Non
         with pytest.raises(CommitError, match="ENDORSEMENT_POLICY_FAILURE"):
             await contract.submit("Approve", argument, endorsing_organizations=["ClevelandMSP"])
         view = await Resolutions(contract).read()
-    assert digest(terms) not in {each.digest for each in view.pending}
+    assert terms not in [each.resolution for each in view.pending]
 
 
 async def test_no_other_chaincode_approves_in_an_admins_name(network: Network, probe: str) -> None:

@@ -89,7 +89,7 @@ def test_the_packaged_terms_are_first_terms_with_rewards() -> None:
 
 
 def pending(resolution: Resolution, *approved_by: str) -> PendingResolution:
-    return PendingResolution(resolution=resolution, digest=digest(resolution), approved_by=approved_by)
+    return PendingResolution(resolution=resolution, approved_by=approved_by)
 
 
 def test_an_overview_says_who_is_still_to_approve() -> None:

@@ -140,7 +140,7 @@ async def _pending(stub: ChaincodeStub, kind: type[Resolution], number: int) -> 
         approved.setdefault(found, []).append(hospital)
         resolutions[found] = decode(ResolutionApproval, entry.value).resolution
     return [
-        PendingResolution(resolution=resolutions[each], digest=each, approved_by=tuple(sorted(approved[each])))
+        PendingResolution(resolution=resolutions[each], approved_by=tuple(sorted(approved[each])))
         for each in sorted(approved)
     ]
 

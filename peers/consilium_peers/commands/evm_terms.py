@@ -127,10 +127,7 @@ async def _overview(resolutions: Resolutions, federation: Federation) -> Overvie
 
 @asynccontextmanager
 async def _connected(profile: Path) -> AsyncIterator[tuple[Resolutions, Federation]]:
-    """Speak to both contracts as long as the block lasts; the own peer answers, for nobody vouches for another's."""
-    loaded = Profile.load(profile)
-    async with Gateway.connect(loaded) as gateway:
+    """Speak to both contracts as long as the block lasts."""
+    async with Gateway.connect(Profile.load(profile)) as gateway:
         network = gateway.network()
-        # An aggregator's organisation has no peer of its own.
-        readers = tuple({each.organization for each in loaded.gateways} & {loaded.organization})
-        yield Resolutions(network.contract(EVM_CHAINCODE), readers), Federation(network.contract(), readers)
+        yield Resolutions(network.contract(EVM_CHAINCODE)), Federation(network.contract())

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from consilium_proto.canonical import digest
 from consilium_proto.ethereum.amounts import tokens_of_amount
 from consilium_proto.ethereum.resolutions import (
     BridgeDecision,
@@ -24,7 +25,10 @@ _SHOWN_CHARACTERS = 90
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A resolution that could be enacted next: who approved it, who hasn't, how many approvals are missing."""
+    """A resolution that could be enacted next: who approved it, who hasn't, how many approvals are missing.
+
+    `digest` is computed here, so that no peer can show one resolution under another's.
+    """
 
     resolution: Resolution
     digest: str
@@ -78,7 +82,7 @@ def _waiting(pending: PendingResolution, hospitals: Sequence[str]) -> Waiting:
     waiting = tuple(each for each in hospitals if each not in pending.approved_by)
     # More than half of the hospitals decide.
     missing = max(0, len(hospitals) // 2 + 1 - len(approved))
-    return Waiting(pending.resolution, pending.digest, approved, waiting, missing)
+    return Waiting(pending.resolution, digest(pending.resolution), approved, waiting, missing)
 
 
 def _pending(each: Waiting) -> str:

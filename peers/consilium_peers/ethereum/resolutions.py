@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from consilium_peers.gateway import Contract, SubmitResult
 from consilium_proto.canonical import decode, encode
 from consilium_proto.ethereum.resolutions import EvmTerms, Resolution, ResolutionArgument, ResolutionsView
@@ -12,10 +10,9 @@ from consilium_proto.ethereum.resolutions import EvmTerms, Resolution, Resolutio
 class Resolutions:
     """Calls the contract with one identity. A refusal arrives as a `GatewayError` whose `refusal` is the code."""
 
-    def __init__(self, contract: Contract, readers: Sequence[str] = ()) -> None:
-        """Take chaincode `evm` of a channel; `readers` are the organisations (MSP ids) whose peers answer queries."""
+    def __init__(self, contract: Contract) -> None:
+        """Take chaincode `evm` of a channel."""
         self._contract = contract
-        self._readers = tuple(readers)
 
     async def approve(self, resolution: Resolution) -> SubmitResult:
         """Approve a resolution, as an administrator of a hospital."""
@@ -27,9 +24,9 @@ class Resolutions:
 
     async def terms(self) -> EvmTerms:
         """Return the EVM's terms in force; refused with NOT_FOUND before there are any."""
-        return decode(EvmTerms, await self._contract.evaluate("ReadTerms", b"", organizations=self._readers))
+        return decode(EvmTerms, await self._contract.evaluate("ReadTerms", b""))
 
     async def read(self) -> ResolutionsView:
         """Return what is in force, and what could come next with who approved it."""
-        answer = await self._contract.evaluate("ReadResolutions", b"", organizations=self._readers)
+        answer = await self._contract.evaluate("ReadResolutions", b"")
         return decode(ResolutionsView, answer)

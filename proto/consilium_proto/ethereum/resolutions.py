@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from consilium_proto.canonical import Record
 from consilium_proto.ethereum.scalars import Address, Amount, Data, Hash
-from consilium_proto.records.scalars import PROTOCOL_VERSION, Digest, MspId, Organizations, ProtocolVersion, Seconds
+from consilium_proto.records.scalars import PROTOCOL_VERSION, MspId, Organizations, ProtocolVersion, Seconds
 
 Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
 ChainId = Annotated[int, Meta(ge=1, le=2**53)]
@@ -123,7 +123,6 @@ class PendingResolution(Record, frozen=True, kw_only=True):
     """
 
     resolution: Resolution
-    digest: Digest
     approved_by: Organizations
 
 

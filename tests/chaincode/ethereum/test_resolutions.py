@@ -323,11 +323,11 @@ def test_pending_resolutions_name_who_approved(channel: ResolvingLedger) -> None
     channel.approve(bridge(), DELTA)
     view = channel.resolutions()
     assert (view.terms, view.bridge, view.decisions) == (terms(), None, ())
-    found = {each.digest: (each.resolution, each.approved_by) for each in view.pending}
+    found = {digest(each.resolution): each.approved_by for each in view.pending}
     assert found == {
-        digest(following): (following, (ALPHA, GAMMA)),
-        digest(rival): (rival, (BETA,)),
-        digest(bridge()): (bridge(), (DELTA,)),
+        digest(following): (ALPHA, GAMMA),
+        digest(rival): (BETA,),
+        digest(bridge()): (DELTA,),
     }
     channel.approve(following, BETA)
     channel.enact(following)
