@@ -97,6 +97,11 @@ class EndorsedAnswer:
             raise BridgeProofError(f"the endorsed answer can't be read: {error}") from None
 
     @property
+    def organizations(self) -> tuple[str, ...]:
+        """The MSP ids of the organisations whose peers endorsed, each once, sorted."""
+        return tuple(sorted({each.endorser.msp_id for each in self.endorsements}))
+
+    @property
     def function(self) -> str:
         """The function of the chaincode that was asked; the bridge looks at it too.
 
@@ -130,7 +135,7 @@ class EndorsedAnswer:
             if each.endorser.identity_hash in numbers:
                 chosen.setdefault(each.endorser.msp_id, each)
         if len(chosen) < threshold:
-            endorsed = ", ".join(sorted({each.endorser.msp_id for each in self.endorsements})) or "nobody"
+            endorsed = ", ".join(self.organizations) or "nobody"
             raise BridgeProofError(
                 f"the bridge wants endorsements of {threshold} organisations and counts {len(chosen)} of {endorsed}; "
                 "ask further peers, or have endorsers added to the bridge"
