@@ -23,22 +23,13 @@ from consilium_proto.ethereum.resolutions import (
     BridgeAction,
     EndorserAddition,
     EndorserRevocation,
-    EpochVoiding,
     Pausing,
     Resumption,
     ThresholdChange,
 )
 from consilium_proto.ethereum.scalars import as_data, from_data
 from consilium_proto.refusals import RefusalCode
-from consilium_proto.rewards.decisions import (
-    AddEndorser,
-    Decision,
-    Pause,
-    Resume,
-    RevokeEndorser,
-    SetThreshold,
-    VoidEpoch,
-)
+from consilium_proto.rewards.decisions import AddEndorser
 
 A = TypeVar("A")
 
@@ -61,23 +52,6 @@ def check_action(action: BridgeAction, earlier: Sequence[BridgeAction], hospital
             raise _unsafe(f"{action.threshold} organisations can't endorse; there are {len(hospitals)} hospitals")
     elif isinstance(action, Pausing | Resumption) and _paused(earlier) == isinstance(action, Pausing):
         raise _unsafe(f"the bridge {'is paused already' if _paused(earlier) else 'is not paused'}")
-
-
-def as_attested(action: BridgeAction) -> Decision:
-    """Return an action in the form in which it is attested.
-
-    Raises:
-        Refused: MALFORMED, as `registration` has it; what was enacted never is.
-    """
-    if isinstance(action, EndorserAddition):
-        return registration(action)
-    if isinstance(action, EndorserRevocation):
-        return RevokeEndorser(from_data(action.identity))
-    if isinstance(action, ThresholdChange):
-        return SetThreshold(action.threshold)
-    if isinstance(action, EpochVoiding):
-        return VoidEpoch(action.epoch, from_data(action.root))
-    return Pause() if isinstance(action, Pausing) else Resume()
 
 
 def registration(addition: EndorserAddition) -> AddEndorser:

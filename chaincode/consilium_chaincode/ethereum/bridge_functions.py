@@ -8,7 +8,7 @@ holds. No other function of this chaincode answers bytes that begin like theirs:
 from __future__ import annotations
 
 from consilium_chaincode.ethereum import state_keys
-from consilium_chaincode.ethereum.bridge_decisions import as_attested
+from consilium_chaincode.ethereum.bridge_decisions import registration
 from consilium_chaincode.ethereum.contract_parts import EthereumPart
 from consilium_chaincode.federation.contract_parts import answer, check_any_reader, check_empty, takes
 from consilium_chaincode.federation.ledger_state import LedgerState
@@ -25,6 +25,7 @@ from consilium_proto.rewards.attestation import (
     EpochRoot,
     encode_epoch,
 )
+from consilium_proto.rewards.attested_actions import attested_action
 from consilium_proto.rewards.decisions import encode_decision
 
 
@@ -58,7 +59,7 @@ class BridgeFunctions(EthereumPart):
         what = f"enacted decision {reference.number} about the bridge of revision {terms.revision}"
         decided = await LedgerState(stub).require(BridgeDecision, key, what)
         # Answer.
-        return encode_decision(_location(stub, terms), decided.number, as_attested(decided.action))
+        return encode_decision(_location(stub, terms), decided.number, attested_action(decided.action, registration))
 
     @query("ReadBridge")
     async def read_bridge(self, stub: ChaincodeStub, argument: bytes = b"") -> bytes:

@@ -72,16 +72,25 @@ class EndorsedAnswer:
         endorsements = tuple(
             Endorsement(EndorserKey.read(each.endorser), each.signature) for each in proposed.action.endorsements
         )
-        for each in endorsements:
-            if not each.endorser.signed(answered, each.signature):
-                raise BridgeProofError(f"the endorsement of {each.endorser.msp_id} isn't a signature over this answer")
-        return cls(
+        read = cls(
             channel_header=payload.header.channel_header,
             signature_header=payload.header.signature_header,
             proposal_payload=proposed.chaincode_proposal_payload,
             payload=answered,
             endorsements=endorsements,
         )
+        read.check_signatures()
+        return read
+
+    def check_signatures(self) -> None:
+        """Check every endorsement.
+
+        Raises:
+            BridgeProofError: one isn't a signature over this answer.
+        """
+        for each in self.endorsements:
+            if not each.endorser.signed(self.payload, each.signature):
+                raise BridgeProofError(f"the endorsement of {each.endorser.msp_id} isn't a signature over this answer")
 
     @property
     def answer(self) -> bytes:

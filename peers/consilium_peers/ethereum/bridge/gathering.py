@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from consilium_peers.endorsing import SETTLING_SECONDS
 from consilium_peers.errors import EndorseError
