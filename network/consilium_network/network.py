@@ -96,6 +96,7 @@ class Network:
         with self._alone():
             if terms is not None and self._stage.federation and not self._stage.evm and self.is_running:
                 await self._run_contracts(progress, terms)
+                await bring_up.wait_until_level(self.topology, self.folder)
                 progress("the network has an EVM")
                 return
             self._refuse_running()

@@ -8,4 +8,4 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "federation"))
 # The peer that a test plays is the shim's.
-sys.path.insert(0, str(Path(__file__).parents[1] / "shim"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "shim"))

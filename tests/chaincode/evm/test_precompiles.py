@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import ckzg
 import pytest
@@ -349,3 +350,33 @@ def test_signatures_over_secp256r1() -> None:
         b"",
     ):
         assert call_precompile(0x100, bad) == (b"", 6_900)
+
+
+def loading(*lines: str) -> subprocess.CompletedProcess[str]:
+    program = "\n".join(("import sys", *lines))
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_pairing_libraries_are_loaded_by_the_first_call_alone() -> None:
+    """An endorser that nobody asks for a pairing starts in half the time."""
+    started = loading(
+        "from consilium_chaincode.evm.precompiles import PRECOMPILES",
+        "assert not [name for name in sys.modules if name.startswith('py_ecc')]",
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
+        "from evm_world import call_precompile",
+        "assert call_precompile(0x06, bytes(128)) == (bytes(64), 150)",
+        "assert 'py_ecc' in sys.modules",
+    )
+    assert started.returncode == 0, started.stderr
+
+
+def test_without_the_pairing_libraries_nothing_starts() -> None:
+    started = loading(
+        "import importlib.machinery",
+        "find = importlib.machinery.PathFinder.find_spec",
+        "hidden = lambda name, *rest: None if name == 'py_ecc' else find(name, *rest)",
+        "importlib.machinery.PathFinder.find_spec = hidden",
+        "import consilium_chaincode.evm.precompiles",
+    )
+    assert started.returncode == 1
+    assert "ModuleNotFoundError: No module named 'py_ecc'" in started.stderr
