@@ -19,6 +19,7 @@ from consilium_peers.audit.ledger_keys import read_key
 from consilium_peers.gateway import Network
 from consilium_proto.canonical import Record, decode
 from consilium_proto.errors import WireError
+from consilium_proto.ethereum.scalars import EVM_CHAINCODE
 from consilium_trail.blocks.block import Block, data_hash, decode_block
 from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
 from consilium_trail.blocks.read_write_sets import Version, Write
@@ -34,7 +35,7 @@ Say = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transaction of the federation's chaincode.
+    """A transaction of the federation's chaincode, or what a transaction wrote in the EVM's state.
 
     Attributes:
         block, position: where it is.
@@ -119,6 +120,7 @@ class History:
     Attributes:
         chaincode: the federation's chaincode.
         entries: its transactions, also invalid ones, in the ledger's order.
+        evm_entries: of whatever chaincode, those that write the EVM's state; `writes` are in that state.
         configurations: in their order.
         signers: who signed valid transactions, by serialized identity.
     """
@@ -126,6 +128,7 @@ class History:
     chaincode: str
     height: int = 0
     entries: list[Entry] = field(default_factory=list)
+    evm_entries: list[Entry] = field(default_factory=list)
     configurations: list[Configured] = field(default_factory=list)
     signers: dict[bytes, SignerSeen] = field(default_factory=dict)
     _of_study: dict[str, list[Entry]] = field(default_factory=dict)
@@ -167,12 +170,17 @@ class History:
         """Yield the transactions whose writes were applied."""
         return (entry for entry in self.entries if entry.valid)
 
+    def valid_of_evm(self) -> Iterator[Entry]:
+        """Yield what was written in the EVM's state."""
+        return (entry for entry in self.evm_entries if entry.valid)
+
     def up_to(self, height: int) -> History:
         """Return what the blocks below `height` say; of signers, all that were seen at all."""
         return History(
             chaincode=self.chaincode,
             height=min(height, self.height),
             entries=[entry for entry in self.entries if entry.block < height],
+            evm_entries=[entry for entry in self.evm_entries if entry.block < height],
             configurations=[each for each in self.configurations if each.block < height],
             signers=self.signers,
             _of_study={
@@ -220,9 +228,11 @@ class History:
         # An invalid transaction may name endorsers that never existed.
         for endorsement in invocation.endorsements if code == VALID else ():
             self._saw(endorsement.endorser, "endorsed", block.number)
+        called = _Called(block.number, position, code, transaction, invocation, len(envelope))
         if invocation.chaincode == self.chaincode:
-            entry = _entry(block.number, position, code, transaction, invocation, len(envelope))
-            self.note(entry)
+            self.note(called.entry(self.chaincode))
+        if any(each.namespace == EVM_CHAINCODE and each.writes for each in invocation.sets):
+            self.evm_entries.append(called.entry(EVM_CHAINCODE))
 
     def _saw(self, signer: Signer, act: str, block: int) -> None:
         seen = self.signers.get(signer.raw)
@@ -242,29 +252,41 @@ def common_name(certificate: bytes) -> str:
     return str(names[0].value) if names else ""
 
 
-def _entry(block: int, position: int, code: str, transaction: Transaction, invocation: Invocation, size: int) -> Entry:
-    envelope = transaction.envelope
-    creator = envelope.creator
-    own = [each for each in invocation.sets if each.namespace == invocation.chaincode]
-    about = subject_of(invocation.arguments)
-    return Entry(
-        block=block,
-        position=position,
-        tx_id=envelope.tx_id,
-        code=code,
-        proposed=envelope.timestamp,
-        creator="" if creator is None else creator.msp_id,
-        certificate="" if creator is None else common_name(creator.certificate),
-        endorsers=tuple(sorted({each.endorser.msp_id for each in invocation.endorsements})),
-        function=invocation.function,
-        argument=invocation.arguments[0] if invocation.arguments else b"",
-        study=about.study,
-        round=about.round,
-        event=invocation.event.name if invocation.event else "",
-        writes=tuple(write for each in own for write in each.writes),
-        read_versions=frozenset(read.version for each in own for read in each.reads if read.version is not None),
-        size=size,
-    )
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A transaction in a block, and its envelope's size."""
+
+    block: int
+    position: int
+    code: str
+    transaction: Transaction
+    invocation: Invocation
+    size: int
+
+    def entry(self, namespace: str) -> Entry:
+        """Return it with what it read and wrote in one chaincode's state."""
+        envelope, invocation = self.transaction.envelope, self.invocation
+        creator = envelope.creator
+        own = [each for each in invocation.sets if each.namespace == namespace]
+        about = subject_of(invocation.arguments)
+        return Entry(
+            block=self.block,
+            position=self.position,
+            tx_id=envelope.tx_id,
+            code=self.code,
+            proposed=envelope.timestamp,
+            creator="" if creator is None else creator.msp_id,
+            certificate="" if creator is None else common_name(creator.certificate),
+            endorsers=tuple(sorted({each.endorser.msp_id for each in invocation.endorsements})),
+            function=invocation.function,
+            argument=invocation.arguments[0] if invocation.arguments else b"",
+            study=about.study,
+            round=about.round,
+            event=invocation.event.name if invocation.event else "",
+            writes=tuple(write for each in own for write in each.writes),
+            read_versions=frozenset(read.version for each in own for read in each.reads if read.version is not None),
+            size=self.size,
+        )
 
 
 async def read_history(network: Network, say: Say | None = None, end: int | None = None) -> History:

@@ -39,9 +39,15 @@ class EvmWhenCalled(Contract):
             MissingPackagesError: what the EVM needs isn't installed.
             ChaincodeError: as the contract.
         """
-        if self._loaded is None:
-            self._loaded = _load(self._clock)
-        return await self._loaded.invoke(stub)
+        try:
+            if self._loaded is None:
+                self._loaded = _load(self._clock)
+            return await self._loaded.invoke(stub)
+        except ImportError as error:
+            raise MissingPackagesError(
+                f"the channel calls chaincode {EVM_CHAINCODE}, and running it again needs {error.name or error}, which "
+                "isn't installed: pip install 'consilium[trail]'"
+            ) from None
 
 
 class TakenAsCommitted(Contract):
@@ -65,12 +71,7 @@ def federation_alone(clock: Clock) -> dict[str, Contract]:
 
 
 def _load(clock: Clock) -> Contract:
-    try:
-        from consilium_chaincode.ethereum.contract import EthereumContract
-    except ImportError as error:
-        raise MissingPackagesError(
-            f"the channel calls chaincode {EVM_CHAINCODE}, and running it again needs {error.name}, which isn't "
-            "installed: pip install 'consilium[trail]'"
-        ) from None
+    from consilium_chaincode.ethereum.contract import EthereumContract
+
     # How high the endorsers' ledgers were, no block says: that a claimed block was near it, they vouch.
     return EthereumContract(clock, heights=None)

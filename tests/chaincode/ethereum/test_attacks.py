@@ -21,14 +21,13 @@ from ethereum_world import (
     signed_argument,
 )
 from msgspec.structs import replace
+from relay import Relay
 
 from consilium_bench.evm_oracle.assembler import assemble
 from consilium_chaincode.ethereum.addresses import FEDERATION_ADDRESS, identity_address
 from consilium_chaincode.ethereum.contract import EthereumContract
 from consilium_chaincode.evm.keccak import keccak256
-from consilium_chaincode.shim.contract import Contract, transaction
 from consilium_chaincode.shim.errors import ChaincodeError
-from consilium_chaincode.shim.stub import ChaincodeStub
 from consilium_proto.canonical import encode
 from consilium_proto.contracts import REWARD_LEDGER, load_artifact
 from consilium_proto.ethereum.scalars import as_data, from_data
@@ -41,17 +40,6 @@ from consilium_proto.ethereum.transactions import (
 )
 
 HOSPITAL = keccak256(b"ClevelandMSP")
-
-
-class Relay(Contract):
-    """Somebody's chaincode, which calls `evm` in the name of whoever calls it."""
-
-    name = "relay"
-
-    @transaction("Relay")
-    async def relay(self, stub: ChaincodeStub, function: bytes, argument: bytes) -> bytes:
-        """Pass a call on."""
-        return await stub.invoke_chaincode("evm", function, argument)
 
 
 def every_function() -> list[str]:

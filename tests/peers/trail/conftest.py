@@ -1,4 +1,4 @@
-"""The good trail that a real network left, what verifies it, and a played chain to go on from."""
+"""The good trail that a real network left, and what verifies it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "federation"))
 sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
 sys.path.insert(0, str(Path(__file__).parent))
-
-from federation_world import ALPHA
-from rewarded_chain import RewardedChain
 
 from consilium_trail.roots import TrustedRoots
 
@@ -32,15 +29,11 @@ def of_another_peer() -> Path:
 
 
 @pytest.fixture(scope="session")
-def roots() -> TrustedRoots:
-    return TrustedRoots.load(FORMAT_1 / "roots.pem")
+def rewarded() -> Path:
+    """A trail that `scripts/make_reward_trail_fixture.py` made: a rewarded round and transactions of the EVM."""
+    return Path(__file__).parent / "format-1-rewards" / "cleveland.zip"
 
 
 @pytest.fixture(scope="session")
-def attested() -> RewardedChain:
-    """A rewarded chain whose first round waits for its last step; Alpha has named its payout address."""
-    made = RewardedChain()
-    made.begin_rewarded_study()
-    made.name_address(ALPHA)
-    made.play_to_attested()
-    return made
+def roots() -> TrustedRoots:
+    return TrustedRoots.load(FORMAT_1 / "roots.pem")

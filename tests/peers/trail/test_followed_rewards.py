@@ -13,9 +13,11 @@ from forgeries import Forgery
 from played_membership import CHANNEL
 from reward_forgeries import IN_THE_EVM, IN_THE_FEDERATION
 from rewarded_chain import LOOPS, RewardedChain
+from test_followed_blocks import as_delivered
 
 from consilium_proto.canonical import decode, encode
 from consilium_proto.records import RoundPhase, RoundReference, RoundView
+from consilium_trail.archive.reading import TrailReader
 from consilium_trail.verification.findings import UnsoundError
 from consilium_trail.verification.followed_blocks import FollowedBlocks
 
@@ -53,6 +55,14 @@ def test_an_agent_follows_the_federation_without_the_evm(chain: RewardedChain) -
     kept = followed.kept()
     assert kept is not None
     assert b"round-reward" not in kept
+
+
+def test_an_agent_follows_a_real_channel_with_the_evm(rewarded: Path) -> None:
+    with TrailReader(rewarded) as trail:
+        followed = FollowedBlocks(trail.manifest.channel)
+        for block in trail.blocks():
+            followed.take(as_delivered(block))
+        assert followed.height == trail.manifest.blocks
 
 
 @pytest.mark.parametrize("forgery", IN_THE_FEDERATION.values(), ids=IN_THE_FEDERATION)

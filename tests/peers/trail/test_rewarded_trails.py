@@ -20,7 +20,9 @@ from reward_world import POT, account
 from rewarded_chain import LOOPS, RewardedChain
 
 from consilium_chaincode.shim.endorsement_policies import quorum_of
+from consilium_proto.ethereum.amounts import amount_of_tokens
 from consilium_proto.ethereum.scalars import EVM_CHAINCODE, as_quantity
+from consilium_trail.roots import TrustedRoots
 from consilium_trail.verification.findings import Step
 from consilium_trail.verification.results import Verdict
 from consilium_trail.verify import verify_trail
@@ -50,6 +52,17 @@ def test_a_rewarded_round_is_sound_and_says_whom_it_rewarded(chain: RewardedChai
     assert [(share.hospital, share.account) for share in reward.shares] == [
         (name, account(1) if name == world.ALPHA else None) for name in world.HOSPITALS
     ]
+
+
+def test_a_real_channel_s_rewards_are_sound(rewarded: Path) -> None:
+    """What Fabric's peers put into read and write sets of two chaincodes is what the replay expects there."""
+    found = verify_trail(rewarded, TrustedRoots.load(rewarded.parent / "roots.pem"))
+    assert found.verdict is Verdict.SOUND, found.finding
+    assert found.genesis_trusted
+    assert set(found.counts.not_replayed) == {"_lifecycle"}
+    (proof,) = found.rounds
+    assert proof.fact.reward.granted == amount_of_tokens("100")
+    assert [share.account is None for share in proof.fact.reward.shares] == [False, True, True, True]
 
 
 @pytest.mark.parametrize("forgery", (IN_THE_FEDERATION | IN_THE_EVM).values(), ids=IN_THE_FEDERATION | IN_THE_EVM)
