@@ -31,6 +31,7 @@ _CODES = {
     InsufficientFunds: RefusalCode.FORBIDDEN,
     WrongNonce: RefusalCode.CONFLICTING,
 }
+_NO_MONEY = "; there is no money on this ledger, so send it with a value and a gas price of 0"
 
 
 async def run(
@@ -68,7 +69,8 @@ async def run_on(reads: LedgerReads, environment: Environment, transaction: Tran
 
 def refused(error: InvalidTransaction) -> Refused:
     """Return the refusal of a transaction that can't be executed."""
-    return Refused(_CODES.get(type(error), RefusalCode.MALFORMED), f"{type(error).__name__}: {error}")
+    advice = _NO_MONEY if isinstance(error, InsufficientFunds) else ""
+    return Refused(_CODES.get(type(error), RefusalCode.MALFORMED), f"{type(error).__name__}: {error}{advice}")
 
 
 async def write(stub: ChaincodeStub, receipt: Receipt) -> None:

@@ -182,6 +182,7 @@ async def test_nobody_has_money_so_prices_and_value_are_refused() -> None:
         raw = KEY.sign_transaction({**settings, "to": ADDRESS, "data": b""}).raw_transaction
         said = await refusal(ledger, "SendRawTransaction", signed_argument(bytes(raw)))
         assert said.startswith("FORBIDDEN: InsufficientFunds")
+        assert said.endswith("send it with a value and a gas price of 0")
 
 
 async def test_nothing_runs_before_the_hospitals_enacted_terms() -> None:

@@ -184,6 +184,10 @@ class Probe(Contract):
     async def call(self, stub: ChaincodeStub, name: bytes, *words: bytes) -> bytes:
         return await stub.invoke_chaincode(name.decode(), *words)
 
+    @query("Entry")
+    async def entry(self, stub: ChaincodeStub) -> bytes:
+        return stub.entry_chaincode.encode()
+
     @transaction("PutThenCall")
     async def put_then_call(self, stub: ChaincodeStub, key: bytes, policy: bytes, name: bytes, *words: bytes) -> bytes:
         """Call between a write and its policy: the shim sends the write before the call."""

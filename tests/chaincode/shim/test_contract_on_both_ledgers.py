@@ -34,6 +34,11 @@ async def test_the_caller_and_the_time_come_from_the_proposal(ledger: Ledger) ->
     assert abs(timestamp - time.time() * 1000) < 5000
 
 
+async def test_a_called_chaincode_knows_which_one_the_client_called(ledger: Ledger) -> None:
+    assert await ledger.evaluate("Entry") == b"probe"
+    assert await ledger.evaluate("Call", "callee", "Entry") == b"probe"
+
+
 async def test_transient_data_reaches_the_contract(ledger: Ledger) -> None:
     assert await ledger.evaluate("Transient", "note", transient={"note": b"\x00\x01"}) == b"\x00\x01"
     assert await ledger.evaluate("Transient", "note") == b""

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from fabric_protos.peer import chaincode_shim_pb2, chaincode_shim_pb2_grpc
-from played_peer import Message, PlayedPeer, connected
+from played_peer import Message, PlayedPeer, connected, proposal
 from probe import Probe
 
 from consilium_chaincode.shim.dispatcher import Deadlines
+from consilium_chaincode.shim.peer_stub import PeerStub
 from consilium_chaincode.shim.server import start_server
 from consilium_chaincode.shim.stub import ChaincodeStub
 
@@ -249,3 +250,20 @@ async def test_a_taken_address_is_an_error() -> None:
     async with connected(Probe()) as (_, server):
         with pytest.raises(OSError, match="can't listen on"):
             await start_server(Probe(), "package:1", f"127.0.0.1:{server.port}", None)
+
+
+class Silent:
+    """A peer that isn't asked."""
+
+    write_batch_limit = 0
+    multi_get_limit = 0
+
+    async def ask(self, transaction: object, kind: int, payload: bytes) -> bytes:
+        raise AssertionError("nothing asks it")
+
+
+def test_a_chaincode_of_another_channel_is_named_with_it() -> None:
+    payload, signed = proposal("Entry", chaincode="federation")
+    for channel, name in (("channel", "federation"), ("another", "federation/channel")):
+        message = Message(type=Message.TRANSACTION, txid="tx", channel_id=channel, payload=payload, proposal=signed)
+        assert PeerStub(Silent(), message).entry_chaincode == name
