@@ -30,7 +30,9 @@ EXAMPLES = """examples:
   consilium evm terms enact terms.yaml --profile profiles/client.yaml"""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_RESOLUTION = "a file of terms or of a resolution about the bridge, or the digest of what `show` says is pending (64 hexadecimal digits)"
+_RESOLUTION = (
+    "a file of terms, or about the bridge, or the digest of what `show` says is pending (64 hexadecimal digits)"
+)
 
 
 def register(commands: Any) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from consilium_peers.ethereum.bridge.public_bridge import Deployment, PublicBridge, RegisteredEndorser
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.ethereum.errors import BridgeProofError, BridgeRefusedError
+from consilium_proto.ethereum.amounts import tokens_of_amount
 from consilium_proto.ethereum.rewards import ClosedEpoch
-from consilium_proto.ethereum.scalars import EVM_CHAINCODE, as_data, from_data, from_quantity
+from consilium_proto.ethereum.scalars import EVM_CHAINCODE, as_data, as_quantity, from_data
 from consilium_proto.rewards.addresses import with_checksum
 from consilium_proto.rewards.keccak import keccak256
-from consilium_proto.rewards.tokens import as_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def bridge_state(bridge: PublicBridge, ledger: LedgerSide | None) -> BridgeState
         address=with_checksum(as_data(bridge.address)),
         chain_id=bridge.node.chain_id(),
         token=bridge.ask("symbol"),
-        supply=as_tokens(bridge.ask("totalSupply")),
+        supply=_tokens(bridge.ask("totalSupply")),
         threshold=bridge.ask("threshold"),
         organizations=bridge.ask("activeOrganizations"),
         challenge_delay=bridge.ask("challengeDelay"),
@@ -101,18 +101,18 @@ def bridge_state(bridge: PublicBridge, ledger: LedgerSide | None) -> BridgeState
 
 
 def _epoch(bridge: PublicBridge, closed: ClosedEpoch) -> EpochState:
-    total = as_tokens(from_quantity(closed.total))
+    total = tokens_of_amount(closed.total)
     found = bridge.epoch(closed.epoch)
     if found is None:
         voided = bridge.ask("voided", closed.epoch, from_data(closed.root))
         return EpochState(closed.epoch, total, "voided" if voided else "not submitted", None, total)
     if found.root != from_data(closed.root):
-        return EpochState(closed.epoch, total, "accepted under another root", None, as_tokens(found.unpaid))
+        return EpochState(closed.epoch, total, "accepted under another root", None, _tokens(found.unpaid))
     claimable_from = found.accepted_at + bridge.ask("challengeDelay")
     state = "claimable" if bridge.node.time() >= claimable_from else "open to challenge"
     if found.unpaid == 0:
         state = "paid"
-    return EpochState(closed.epoch, total, state, claimable_from, as_tokens(found.unpaid))
+    return EpochState(closed.epoch, total, state, claimable_from, _tokens(found.unpaid))
 
 
 def _doubts(bridge: PublicBridge, ledger: LedgerSide, registered: Sequence[RegisteredEndorser]) -> list[str]:
@@ -142,3 +142,7 @@ def _of_the_code(bridge: PublicBridge, ledger: LedgerSide) -> list[str]:
     except (BridgeProofError, BridgeRefusedError) as error:
         return [str(error)]
     return []
+
+
+def _tokens(units: int) -> str:
+    return tokens_of_amount(as_quantity(units))
