@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from consilium_demo import audit
+from consilium_demo import audit, rewards
 from consilium_demo.processes import Background, StepError, run, run_each, run_json, run_shown
 from consilium_demo.scenario import HospitalFiles, Variation, study_document, write_hospitals, write_policy
 
@@ -150,17 +150,24 @@ def demonstrate(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     for stale in ("hospitals", "aggregator", "data", "logs"):
         shutil.rmtree(folder / stale, ignore_errors=True)
+    no_chain = rewards.public_chain()
     say("the network")
     with RunningNetwork(folder / "network", variation.hospitals, arguments.first_port) as network:
         say("each hospital writes its files and signs its policy")
         hospitals = prepare(folder, network, variation)
         say("the hospitals agree on the study")
         agree(network, hospitals)
+        rewards.name_addresses(network, hospitals)
         say("training")
         with Background(folder / "logs") as background:
             train(network, hospitals, background, folder, study_document(variation)["rounds"])
             say("the result")
             result = finish(hospitals, folder)
+        say("the rewards")
+        if no_chain:
+            print(f"earned on the ledger, and not paid on a public chain: {no_chain}")
+        else:
+            result["bridge"] = rewards.pay(network, hospitals, folder)
         say("the audit")
         audit.export(network, hospitals[0].study_name, folder)
     result["audit"] = audit.verify(folder)

@@ -10,9 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from anvil_chain import NODE_MISSING, AnvilChain, install_node_packages
+from anvil_chain import NODE_MISSING, AnvilChain
 from bridge_stage import BridgeStage
 from fabric_consortium import Consortium
+
+from consilium_demo.anvil import install_node_packages
 
 # `test_node.py` says in one line why these are left out.
 _NEED_NODE = [

@@ -9,11 +9,12 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING
 
 from consilium_peers.ethereum.errors import AccountError
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 KEY_VARIABLE = "CONSILIUM_ETHEREUM_KEY"
 """The environment variable that may hold the key: 64 hexadecimal digits, with or without 0x."""
@@ -81,6 +82,8 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise AccountError(f"the keystore {path} can't be read: {error}") from None
+    from eth_account import Account
+
     try:
         return _account(bytes(Account.decrypt(text, ask_passphrase())))
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
@@ -88,5 +91,8 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
 
 
 def _account(key: bytes) -> LocalAccount:
+    # A second to load, and only who pays needs it.
+    from eth_account import Account
+
     account: LocalAccount = Account.from_key(key)
     return account

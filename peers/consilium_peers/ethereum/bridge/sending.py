@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any
 
 from consilium_peers.ethereum.bridge.interface import BridgeInterface
 from consilium_peers.ethereum.bridge.rpc import ChainNode, call_object
 from consilium_peers.ethereum.errors import BridgeRefusedError, ChainError
 from consilium_proto.ethereum.scalars import as_data
 from consilium_proto.rewards.addresses import with_checksum
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 # What is executed may take a little more than was estimated a block earlier.
 _GAS_MARGIN_PERCENT = 15
