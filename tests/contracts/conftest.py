@@ -21,6 +21,7 @@ _NEED_NODE = [
     "test_bridge.py",
     "test_bridge_attacks.py",
     "test_bridge_decisions.py",
+    "test_bridge_on_network.py",
     "test_bridge_parser.py",
     "test_compilation.py",
     "test_reward_ledger.py",
