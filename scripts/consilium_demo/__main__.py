@@ -119,9 +119,9 @@ def train(network: Path, hospitals: list[HospitalFiles], background: Background,
 
 
 def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
-    """Export the model at every hospital, apply it once, and write the result and its report."""
+    """Export the model at every hospital, apply it once, and put the result together."""
     from consilium_client.study_file import load_study_file
-    from consilium_demo.report import as_html, as_text
+    from consilium_demo.report import as_text
     from consilium_demo.results import put_together
 
     cards = []
@@ -137,10 +137,16 @@ def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
     print(run("model", "predict", model, "--study", first.study, "--table", rows, "--out", scores), end="")
     fabric = run("network", "programs").split()[1]
     result = put_together(load_study_file(first.study), hospitals, folder / "data", cards[0], fabric)
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
-    (folder / "report.html").write_text(as_html(result))
     print("\n" + as_text(result))
     return result
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write the result and its report."""
+    from consilium_demo.report import as_html
+
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    (folder / "report.html").write_text(as_html(result))
 
 
 def demonstrate(arguments: argparse.Namespace) -> None:
@@ -163,6 +169,7 @@ def demonstrate(arguments: argparse.Namespace) -> None:
             train(network, hospitals, background, folder, study_document(variation)["rounds"])
             say("the result")
             result = finish(hospitals, folder)
+        write(result, folder)
         say("the rewards")
         if no_chain:
             print(f"earned on the ledger, and not paid on a public chain: {no_chain}")
@@ -171,7 +178,7 @@ def demonstrate(arguments: argparse.Namespace) -> None:
         say("the audit")
         audit.export(network, hospitals[0].study_name, folder)
     result["audit"] = audit.verify(folder)
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    write(result, folder)
     left = "report.html, result.json, trail.zip, trail-report.pdf"
     print(f"\n{time.monotonic() - started:.0f} s; in {folder}: {left}")
 

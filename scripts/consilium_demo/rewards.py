@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
@@ -63,7 +64,7 @@ def pay(network: Path, hospitals: list[HospitalFiles], folder: Path) -> dict[str
         print(run("evm", "bridge", "export", epoch, "--out", carried, "--profile", client), end="")
         submitted = run_json("evm", "bridge", "submit", carried, *_paid_by(hospitals[0], chain))
         chain.pass_time(_DELAY_SECONDS)
-        claims = [_claim(network, files, carried, chain) for files in hospitals]
+        claims = _claims(network, hospitals, carried, chain)
         balances = _balances(client, hospitals, PublicBridge(chain.node, from_data(bridge)))
     gas = [claim["gas_used"] for claim in claims]
     print(
@@ -92,9 +93,13 @@ def _bridge(network: Path, hospitals: list[HospitalFiles], folder: Path, chain: 
     return str(deployed["address"])
 
 
-def _claim(network: Path, files: HospitalFiles, carried: Path, chain: Anvil) -> Any:
-    profile = _profile(network, files.name, "client")
-    return run_json("evm", "bridge", "claim", carried, "--profile", profile, *_paid_by(files, chain))
+def _claims(network: Path, hospitals: list[HospitalFiles], carried: Path, chain: Anvil) -> list[dict[str, Any]]:
+    """Let every hospital claim what it earned and report that to the ledger; return what each claim took."""
+    commands: list[tuple[str | Path, ...]] = []
+    for files in hospitals:
+        reporting = ("--profile", _profile(network, files.name, "client"), "--json")
+        commands.append(("evm", "bridge", "claim", carried, *reporting, *_paid_by(files, chain)))
+    return [json.loads(answer) for answer in run_each(commands)]
 
 
 def _paid_by(files: HospitalFiles, chain: Anvil) -> tuple[str | Path, ...]:

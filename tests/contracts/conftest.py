@@ -23,6 +23,7 @@ _NEED_NODE = [
     "test_bridge_decisions.py",
     "test_bridge_on_network.py",
     "test_bridge_parser.py",
+    "test_carrying.py",
     "test_compilation.py",
     "test_reward_ledger.py",
 ]
