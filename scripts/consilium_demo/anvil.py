@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from consilium_demo.processes import StepError
-from consilium_peers.ethereum.bridge.rpc import ChainNode
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 
 FOLDER = Path(__file__).parents[2] / "chaincode" / "contracts"
 OLDEST_NODE = 20

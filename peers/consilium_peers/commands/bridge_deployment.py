@@ -21,9 +21,9 @@ from consilium_peers.commands.bridge_options import (
     show,
 )
 from consilium_peers.ethereum.bridge.bridge_state import BridgeState, LedgerSide, bridge_state
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.peer_identities import endorsing_peers
 from consilium_peers.ethereum.bridge.public_bridge import Deployment, PublicBridge, creation
-from consilium_peers.ethereum.bridge.rpc import ChainNode
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.ethereum.errors import BridgeProofError
 from consilium_peers.ethereum.resolution_file import write_resolution_file

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from consilium_peers.ethereum.bridge.account import KEY_VARIABLE, load_account, read_private_text
-from consilium_peers.ethereum.bridge.rpc import ChainNode
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.sending import Payer, Sent, ether
 
 Run = Callable[[argparse.Namespace], int]

@@ -15,8 +15,8 @@ from eth_account import Account
 
 import consilium_command
 from consilium_peers.ethereum.bridge.account import KEY_VARIABLE, load_account
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.interface import _REASONS, BridgeInterface
-from consilium_peers.ethereum.bridge.rpc import ChainNode
 from consilium_peers.ethereum.errors import AccountError, BridgeRefusedError, ChainError, TermsFileError
 from consilium_peers.ethereum.resolution_file import load_resolution_file, write_resolution_file
 from consilium_proto.ethereum.resolutions import (

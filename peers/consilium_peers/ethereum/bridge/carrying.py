@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consilium_peers.ethereum.bridge.carried_file import Carried
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.public_bridge import PublicBridge
-from consilium_peers.ethereum.bridge.rpc import ChainNode
 from consilium_peers.ethereum.bridge.sending import Payer, Say, Sent
 from consilium_peers.ethereum.errors import BridgeFileError, BridgeRefusedError
 from consilium_proto.ethereum.rewards import ClosedEpoch

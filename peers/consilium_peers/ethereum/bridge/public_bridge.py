@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from consilium_peers.ethereum.bridge.chain_node import ChainNode, call_object
 from consilium_peers.ethereum.bridge.interface import BridgeInterface
-from consilium_peers.ethereum.bridge.rpc import ChainNode, call_object
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.ethereum.errors import BridgeProofError, ChainError
 from consilium_proto.ethereum.scalars import as_data

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from consilium_peers.ethereum.bridge.chain_node import ChainNode, call_object
 from consilium_peers.ethereum.bridge.interface import BridgeInterface
-from consilium_peers.ethereum.bridge.rpc import ChainNode, call_object
 from consilium_peers.ethereum.errors import BridgeRefusedError, ChainError
 from consilium_proto.ethereum.scalars import as_data
 from consilium_proto.rewards.addresses import with_checksum
