@@ -225,9 +225,10 @@ class History:
         invocation = transaction.invocation
         if invocation is None:
             return
-        # An invalid transaction may name endorsers that never existed.
+        # An invalid transaction may name endorsers that never existed, and a valid one what peers passed over.
         for endorsement in invocation.endorsements if code == VALID else ():
-            self._saw(endorsement.endorser, "endorsed", block.number)
+            if endorsement.endorser.raw in self.signers or is_readable(endorsement.endorser.certificate):
+                self._saw(endorsement.endorser, "endorsed", block.number)
         called = _Called(block.number, position, code, transaction, invocation, len(envelope))
         if invocation.chaincode == self.chaincode:
             self.note(called.entry(self.chaincode))
@@ -241,6 +242,15 @@ class History:
         else:
             seen.acts.add(act)
             seen.last_block = block
+
+
+def is_readable(certificate: bytes) -> bool:
+    """Tell whether it is a certificate (PEM)."""
+    try:
+        x509.load_pem_x509_certificate(certificate)
+    except ValueError:
+        return False
+    return True
 
 
 def common_name(certificate: bytes) -> str:

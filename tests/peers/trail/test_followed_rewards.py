@@ -9,11 +9,11 @@ from pathlib import Path
 import federation_world as world
 import msgspec
 import pytest
+from delivered import as_delivered
 from forgeries import Forgery
 from played_membership import CHANNEL
 from reward_forgeries import IN_THE_EVM, IN_THE_FEDERATION
 from rewarded_chain import LOOPS, RewardedChain
-from test_followed_blocks import as_delivered
 
 from consilium_proto.canonical import decode, encode
 from consilium_proto.records import RoundPhase, RoundReference, RoundView
