@@ -5,8 +5,10 @@ Tests with endorsements of the tests' own (`test_bridge_attacks.py`) cover what 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import pytest_asyncio
 from anvil_chain import AnvilChain
 from bridge_stage import DELAY_SECONDS, as_address
+from eth_account import Account
 from fabric_consortium import Consortium
 from proposal_surgery import split_fields
 from real_bridge import HOSPITALS, RealBridge, channel_of, close_epoch, deploy, earn, play
@@ -305,6 +308,45 @@ async def test_hospitals_decide_about_their_bridge(real: RealBridge, actions: tu
         call = real.functions.carryOut(real.arguments(decision.endorsed, list(HOSPITALS.values())).as_tuple())
         real.chain.transact(call)
         assert real.bridge.refusal(call) == "DecisionOutOfTurn"
+
+
+async def test_a_decision_by_command(real: RealBridge, tmp_path: Path) -> None:
+    """From the draft to the bridge as hospitals type it; and what the program refuses to draft."""
+    key = tmp_path / "payer.key"
+    key.touch(mode=0o600)
+    account = Account.create()
+    key.write_text(account.key.hex())
+    real.chain.request("anvil_setBalance", account.address, hex(10**18))
+    client = ("--profile", str(real.network.profile("hungary", "client")))
+    node = ("--rpc", real.chain.url)
+
+    async def consilium(*words: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "consilium_command", "evm", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await asyncio.wait_for(process.communicate(), 60)
+        return output.decode() if process.returncode == 0 else errors.decode()
+
+    draft, carried = str(tmp_path / "pause.yaml"), str(tmp_path / "pause.json")
+    said = await consilium("bridge", "decision", "draft", "resume", "--out", draft, *client, *node)
+    assert said == "error: the bridge is not paused\n"
+    await consilium("bridge", "decision", "draft", "pause", "--out", draft, *client, *node)
+    for name in MAJORITY:
+        await consilium("terms", "approve", draft, "--profile", str(real.network.profile(name, "admin")))
+    assert "enacted decision" in await consilium("terms", "enact", draft, *client)
+    real.decisions += 1
+    number = str(real.decisions)
+    exported = json.loads(await consilium("bridge", "decision", "export", number, "--out", carried, *client, "--json"))
+    assert set(exported["endorsed_by"]) >= {"ClevelandMSP", "HungaryMSP", "LongBeachMSP"}
+    done = await consilium("bridge", "decision", "carry-out", carried, *node, "--key-file", str(key), "--json")
+    assert json.loads(done)["gas_used"] > 0
+    status = json.loads(await consilium("bridge", "status", *client, *node, "--json"))
+    assert (status["paused"], status["decisions_enacted"], status["doubts"]) == (True, real.decisions, [])
+    resumption = await real.decide(Resumption())
+    real.chain.transact(real.functions.carryOut(real.arguments(resumption.endorsed).as_tuple()))
 
 
 async def test_a_revoked_peer_doesnt_count(real: RealBridge) -> None:

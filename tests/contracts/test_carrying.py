@@ -18,16 +18,42 @@ from fabric_consortium import CHAINCODE, CHANNEL, Consortium
 import consilium_command
 from consilium_peers.ethereum.bridge.bridge_state import LedgerSide, bridge_state
 from consilium_peers.ethereum.bridge.carried_file import Carried
-from consilium_peers.ethereum.bridge.carrying import bridge_of, claiming, payout_at, payout_to, submit, wait_for_claims
+from consilium_peers.ethereum.bridge.carrying import (
+    bridge_in_force,
+    claiming,
+    payout_at,
+    payout_to,
+    submit,
+    wait_for_claims,
+)
+from consilium_peers.ethereum.bridge.feasibility import check_feasible
 from consilium_peers.ethereum.bridge.public_bridge import Deployment, PublicBridge, creation
 from consilium_peers.ethereum.bridge.sending import Payer
 from consilium_peers.ethereum.errors import BridgeFileError, BridgeProofError, BridgeRefusedError, ChainError
 from consilium_proto.contracts import REWARD_BRIDGE, REWARD_LEDGER
-from consilium_proto.ethereum.resolutions import BridgeDecision, BridgeTerms, Pausing
+from consilium_proto.ethereum.resolutions import (
+    BridgeAction,
+    BridgeDecision,
+    BridgeTerms,
+    EndorserAddition,
+    EndorserRevocation,
+    EpochVoiding,
+    Pausing,
+    Resumption,
+    ThresholdChange,
+)
 from consilium_proto.ethereum.rewards import ClosedEpoch, EpochPayout
 from consilium_proto.ethereum.scalars import as_data, as_quantity
 from consilium_proto.rewards.attestation import DECISION_FUNCTION, EPOCH_FUNCTION, EpochRoot, encode_epoch
-from consilium_proto.rewards.decisions import Pause, encode_decision
+from consilium_proto.rewards.decisions import (
+    Decision,
+    Pause,
+    Resume,
+    RevokeEndorser,
+    SetThreshold,
+    VoidEpoch,
+    encode_decision,
+)
 from consilium_proto.rewards.payout_tree import Payout, payout_root
 
 ETHER = 10**18
@@ -84,7 +110,7 @@ def test_an_epoch_is_submitted_and_claimed(stage: BridgeStage, payer: Payer) -> 
     assert "gas, at most" in said[0]
     assert sent.cost == ETHER - payer.node.number("eth_getBalance", as_data(payer.address), "latest")
 
-    bridge, chosen = bridge_of(stage.chain.node, carried), payout_at(carried, 1)
+    bridge, chosen = bridge_in_force(stage.chain.node, carried.terms), payout_at(carried, 1)
     assert payout_to(carried, as_data(chosen.account)) == chosen
     data = claiming(bridge, carried, chosen)
     with pytest.raises(BridgeRefusedError, match=r"epoch 7 can be challenged until 20.* UTC, in 3(600|599) s"):
@@ -114,9 +140,7 @@ def test_what_the_bridge_would_refuse_is_never_sent(stage: BridgeStage, payer: P
     with pytest.raises(BridgeRefusedError, match="decision 2 isn't the next one, which is 1"):
         submit(payer, carried_pause(stage, 2), silent)
     elsewhere = replace(carried, terms=BridgeTerms(revision=1, chain_id=1, address=carried.terms.address))
-    with pytest.raises(
-        BridgeRefusedError, match=r"attested for the bridge on chain 1, and http://127.* of chain 31337"
-    ):
+    with pytest.raises(BridgeRefusedError, match=r"the bridge is on chain 1, and http://127.* of chain 31337"):
         submit(payer, elsewhere, silent)
     few = replace(carried.endorsed, endorsements=carried.endorsed.endorsements[:2])
     with pytest.raises(BridgeProofError, match="endorsements of 3 organisations and counts 2"):
@@ -176,6 +200,56 @@ def test_the_command_pays_from_a_key_file(
         capsys.readouterr().err
         == "error: the bridge refuses: payout 2 of epoch 7 was claimed already (AlreadyClaimed)\n"
     )
+
+
+# ---- what could be carried out
+
+
+def decided(action: BridgeAction, number: int = 1) -> BridgeDecision:
+    return BridgeDecision(bridge=1, number=number, action=action)
+
+
+def added(consortium: Consortium, number: int) -> EndorserAddition:
+    key = consortium.keys[number]
+    return EndorserAddition(msp_id=key.msp_id, certificate=as_data(key.certificate))
+
+
+def revoked(consortium: Consortium, number: int) -> EndorserRevocation:
+    return EndorserRevocation(identity=as_data(consortium.keys[number].identity_hash))
+
+
+def test_decisions_that_would_block_the_bridge_are_told(stage: BridgeStage) -> None:
+    """The contract and the check agree on each: what the check refuses, the contract reverts on."""
+    consortium, bridge = stage.consortium, stage.bridge_at_node
+    feasible: list[tuple[BridgeAction, Decision]] = [
+        (Pausing(), Pause()),
+        (EpochVoiding(epoch=3, root=as_data(bytes(32))), VoidEpoch(3, bytes(32))),
+        (ThresholdChange(threshold=4), SetThreshold(4)),
+        (revoked(consortium, 0), RevokeEndorser(consortium.keys[0].identity_hash)),
+        (added(consortium, 4), consortium.keys[4].registration()),
+    ]
+    for action, told in feasible:
+        check_feasible(bridge, decided(action))
+        assert stage.bridge.refusal(stage.decision(told)) == ""
+    blocking: list[tuple[BridgeAction, Decision]] = [
+        (Resumption(), Resume()),
+        (ThresholdChange(threshold=2), SetThreshold(2)),
+        (ThresholdChange(threshold=5), SetThreshold(5)),
+        (revoked(consortium, 4), RevokeEndorser(consortium.keys[4].identity_hash)),
+        (added(consortium, 0), consortium.keys[0].registration()),
+    ]
+    for action, told in blocking:
+        with pytest.raises(BridgeRefusedError):
+            check_feasible(bridge, decided(action))
+        assert stage.bridge.refusal(stage.decision(told)) != ""
+    with pytest.raises(BridgeRefusedError, match="has carried 0 decisions out"):
+        check_feasible(bridge, decided(Pausing(), 2))
+    # Three of three: whoever is revoked next leaves too few.
+    stage.decide(RevokeEndorser(consortium.keys[0].identity_hash))
+    with pytest.raises(BridgeRefusedError, match="afterwards 2 organisations would have endorsers and 3 would have"):
+        check_feasible(bridge, decided(revoked(consortium, 1), 2))
+    with pytest.raises(BridgeRefusedError, match="no endorser that counts"):
+        check_feasible(bridge, decided(revoked(consortium, 0), 2))
 
 
 # ---- deploying, and looking at what was deployed

@@ -23,7 +23,7 @@ from consilium_peers.commands.bridge_options import (
 from consilium_peers.ethereum.bridge.carried_file import Carried
 from consilium_peers.ethereum.bridge.carrying import (
     PayoutClaim,
-    bridge_of,
+    bridge_in_force,
     claiming,
     payout_at,
     payout_to,
@@ -119,7 +119,7 @@ def _submit(arguments: argparse.Namespace) -> int:
 def _claim(arguments: argparse.Namespace) -> int:
     carried, payer = Carried.read(arguments.file), payer_of(arguments)
     chosen = _chosen(arguments, carried)
-    bridge = bridge_of(payer.node, carried)
+    bridge = bridge_in_force(payer.node, carried.terms)
     data = claiming(bridge, carried, chosen)
     wait_for_claims(bridge, data, patient=arguments.wait, say=say)
     sent = payer.send(bridge.address, data, say)

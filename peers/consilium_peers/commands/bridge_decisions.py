@@ -22,8 +22,10 @@ from consilium_peers.commands.bridge_options import (
     show,
 )
 from consilium_peers.ethereum.bridge.carried_file import Carried
-from consilium_peers.ethereum.bridge.carrying import submit
+from consilium_peers.ethereum.bridge.carrying import bridge_in_force, submit
+from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.exporting import export_decision
+from consilium_peers.ethereum.bridge.feasibility import check_feasible
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.ethereum.errors import BridgeFileError, BridgeProofError
 from consilium_peers.ethereum.resolution_file import write_resolution_file
@@ -36,6 +38,7 @@ from consilium_proto.canonical import encode
 from consilium_proto.ethereum.resolutions import (
     BridgeAction,
     BridgeDecision,
+    BridgeTerms,
     EndorserAddition,
     EndorserRevocation,
     EpochVoiding,
@@ -46,7 +49,7 @@ from consilium_proto.ethereum.resolutions import (
 from consilium_proto.ethereum.scalars import EVM_CHAINCODE, as_data
 
 EXAMPLES = """examples:
-  consilium evm bridge decision draft pause --out pause.yaml --profile profiles/client.yaml
+  consilium evm bridge decision draft pause --out pause.yaml --profile profiles/client.yaml --rpc https://…
   consilium evm bridge decision draft add-endorser HungaryMSP peer.pem --out add.yaml --profile profiles/client.yaml
   consilium evm terms approve pause.yaml --profile profiles/admin.yaml     (a majority of the hospitals; then enact)
   consilium evm bridge decision export 1 --out decision-1.json --profile profiles/client.yaml
@@ -81,7 +84,7 @@ def register(actions: Any) -> None:
 
 def _register_drafts(steps: Any) -> None:
     summary = "write the next decision as a file, for the hospitals' administrators to approve"
-    example = "decision draft pause --out pause.yaml --profile profiles/client.yaml"
+    example = "decision draft pause --out pause.yaml --profile profiles/client.yaml --rpc https://…"
     draft = add_action(steps, "draft", summary, _draft, example)
     draft.add_argument("kind", choices=sorted(_ACTIONS), help="what is decided")
     draft.add_argument(
@@ -92,25 +95,31 @@ def _register_drafts(steps: Any) -> None:
         "it); set-threshold: how many; void-epoch: the epoch's number",
     )
     draft.add_argument("--out", metavar="FILE", type=Path, required=True, help="the file to write")
+    draft.add_argument(
+        "--rpc", metavar="URL", help="refuse what the bridge couldn't carry out: an endpoint of its chain"
+    )
     add_profile(draft)
 
 
 def _draft(arguments: argparse.Namespace) -> int:
-    decision = asyncio.run(_drafted(arguments))
+    decision, terms = asyncio.run(_drafted(arguments))
+    if arguments.rpc is not None:
+        check_feasible(bridge_in_force(ChainNode(arguments.rpc), terms), decision)
     write_resolution_file(arguments.out, decision, title(decision))
     text = f"{title(decision)}: {arguments.out}\nto approve: {encode(decision).decode()}"
     show(arguments, {"file": str(arguments.out), "resolution": decision}, text)
     return 0
 
 
-async def _drafted(arguments: argparse.Namespace) -> BridgeDecision:
+async def _drafted(arguments: argparse.Namespace) -> tuple[BridgeDecision, BridgeTerms]:
     async with Gateway.connect(Profile.load(arguments.profile)) as gateway:
         contract = gateway.network().contract(EVM_CHAINCODE)
         found = await Resolutions(contract).read()
         if found.bridge is None:
             raise BridgeProofError("no bridge is in force on the ledger, so nothing can be decided about it")
         action = await _action(arguments, Rewards(contract))
-        return BridgeDecision(bridge=found.bridge.revision, number=len(found.decisions) + 1, action=action)
+        number = len(found.decisions) + 1
+        return BridgeDecision(bridge=found.bridge.revision, number=number, action=action), found.bridge
 
 
 async def _action(arguments: argparse.Namespace, rewards: Rewards) -> BridgeAction:

@@ -21,6 +21,7 @@ from consilium_peers.commands.bridge_options import (
     show,
 )
 from consilium_peers.ethereum.bridge.bridge_state import BridgeState, LedgerSide, bridge_state
+from consilium_peers.ethereum.bridge.carrying import bridge_in_force
 from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.peer_identities import endorsing_peers
 from consilium_peers.ethereum.bridge.public_bridge import Deployment, PublicBridge, creation
@@ -119,20 +120,15 @@ def _status(arguments: argparse.Namespace) -> int:
         raise BridgeProofError("roots are what the ledger's peers are checked by: name a --profile to read it with")
     terms, ledger = (None, None) if arguments.profile is None else asyncio.run(_ledger(arguments))
     node = ChainNode(arguments.rpc)
-    address = arguments.address or _address_in_force(terms, node)
-    state = bridge_state(PublicBridge(node, from_data(address)), ledger)
+    if arguments.address is not None:
+        bridge = PublicBridge(node, from_data(arguments.address))
+    elif terms is not None:
+        bridge = bridge_in_force(node, terms)
+    else:
+        raise BridgeProofError("which bridge? name its --address, or a --profile of a ledger on which one is in force")
+    state = bridge_state(bridge, ledger)
     show(arguments, msgspec.to_builtins(state), _as_text(state))
     return 1 if state.doubts else 0
-
-
-def _address_in_force(terms: BridgeTerms | None, node: ChainNode) -> str:
-    if terms is None:
-        raise BridgeProofError("which bridge? name its --address, or a --profile of a ledger on which one is in force")
-    if node.chain_id() != terms.chain_id:
-        raise BridgeProofError(
-            f"the bridge in force is on chain {terms.chain_id}, and {node.host} is a node of chain {node.chain_id()}"
-        )
-    return terms.address
 
 
 async def _ledger(arguments: argparse.Namespace) -> tuple[BridgeTerms | None, LedgerSide]:

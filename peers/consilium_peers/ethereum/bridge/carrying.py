@@ -12,6 +12,7 @@ from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.public_bridge import PublicBridge
 from consilium_peers.ethereum.bridge.sending import Payer, Say, Sent
 from consilium_peers.ethereum.errors import BridgeFileError, BridgeRefusedError
+from consilium_proto.ethereum.resolutions import BridgeTerms
 from consilium_proto.ethereum.rewards import ClosedEpoch
 from consilium_proto.ethereum.scalars import from_data
 from consilium_proto.rewards.addresses import with_checksum
@@ -33,19 +34,16 @@ class PayoutClaim:
     amount: int
 
 
-def bridge_of(node: ChainNode, carried: Carried) -> PublicBridge:
-    """Return the bridge that something is carried to.
+def bridge_in_force(node: ChainNode, terms: BridgeTerms) -> PublicBridge:
+    """Return the bridge that terms name.
 
     Raises:
         BridgeRefusedError: the node is one of another chain.
     """
     found = node.chain_id()
-    if found != carried.terms.chain_id:
-        raise BridgeRefusedError(
-            f"{carried.title} is attested for the bridge on chain {carried.terms.chain_id}, and {node.host} is a node "
-            f"of chain {found}"
-        )
-    return PublicBridge(node, carried.location.address)
+    if found != terms.chain_id:
+        raise BridgeRefusedError(f"the bridge is on chain {terms.chain_id}, and {node.host} is a node of chain {found}")
+    return PublicBridge(node, from_data(terms.address))
 
 
 def submission(node: ChainNode, carried: Carried) -> bytes:
@@ -55,7 +53,7 @@ def submission(node: ChainNode, carried: Carried) -> bytes:
         BridgeProofError: too few of the endorsers count at this bridge.
         BridgeRefusedError: the bridge would refuse it.
     """
-    bridge = bridge_of(node, carried)
+    bridge = bridge_in_force(node, carried.terms)
     numbers = bridge.numbers([each.endorser for each in carried.endorsed.endorsements])
     arguments = carried.endorsed.arguments(numbers, bridge.ask("threshold")).as_tuple()
     data = bridge.submission(arguments) if isinstance(carried.what, ClosedEpoch) else bridge.carrying_out(arguments)
