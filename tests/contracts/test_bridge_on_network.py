@@ -20,7 +20,7 @@ from bridge_stage import DELAY_SECONDS, as_address
 from eth_account import Account
 from fabric_consortium import Consortium
 from proposal_surgery import split_fields
-from real_bridge import HOSPITALS, RealBridge, channel_of, close_epoch, deploy, earn, play
+from real_bridge import HOSPITALS, MAJORITY, RealBridge, channel_of, close_epoch, deploy, earn, play
 
 from consilium_network.network import Network
 from consilium_network.topology import Topology, packaged_topology

@@ -8,12 +8,12 @@ from typing import Any
 from consilium_peers.commands import bridge_claiming, bridge_decisions, bridge_deployment
 
 EXAMPLES = """examples:
-  consilium evm bridge deploy --rpc https://… --profile profiles/admin.yaml --roots roots.pem --key-file payer.key
+  consilium evm bridge deploy --rpc https://… --profile profiles/client.yaml --roots roots.pem --key-file payer.key
   consilium evm bridge export 1 --out epoch-1.json --profile profiles/client.yaml
   consilium evm bridge submit epoch-1.json --rpc https://… --keystore wallet.json
   consilium evm bridge claim epoch-1.json --rpc https://… --keystore wallet.json --profile profiles/client.yaml --wait
   consilium evm bridge decision export 1 --out decision-1.json --profile profiles/client.yaml
-  consilium evm bridge status --rpc https://… --profile profiles/client.yaml
+  consilium evm bridge status --rpc https://… --address 0x… --profile profiles/client.yaml --roots roots.pem
 
 The key that pays on the public chain is read from an encrypted keystore (--keystore), from a file that its owner alone
 can read (--key-file), or from the environment variable CONSILIUM_ETHEREUM_KEY."""

@@ -86,7 +86,7 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
 
     try:
         return _account(bytes(Account.decrypt(text, ask_passphrase())))
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise AccountError(f"the keystore {path} can't be opened: {error}") from None
 
 
