@@ -9,7 +9,8 @@ from typing import Any
 import federation_world as world
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from fabric_protos.common import common_pb2, configuration_pb2
-from played_chain import FEDERATION, Call, PlayedChain
+from played_calls import FEDERATION, Call
+from played_chain import PlayedChain
 
 from consilium_chaincode.federation import state_keys
 from consilium_network.certificates import Authority

@@ -9,22 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import federation_world as world
 from fabric_protos.common import common_pb2
-from fabric_protos.ledger.rwset import rwset_pb2
-from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import (
-    chaincode_event_pb2,
     chaincode_pb2,
     proposal_pb2,
-    proposal_response_pb2,
     transaction_pb2,
 )
 from federation_ledger import run
+from played_calls import FEDERATION, Call, State, endorsed_action, state_of, states_of
 from played_membership import CHANNEL, ChainMember, PlayedConsortium
 
 from consilium_chaincode.federation.contract import FederationContract
@@ -38,46 +34,7 @@ from consilium_trail.archive.writing import write_trail
 from consilium_trail.blocks.block import Header, data_hash, decode_block
 from consilium_trail.roots import TrustedRoots
 
-FEDERATION = "federation"
 VALID, MVCC_READ_CONFLICT = 0, 11
-Reads = dict[str, tuple[int, int] | None]
-
-
-@dataclass
-class State:
-    """What a transaction reads and writes in one chaincode's state."""
-
-    reads: Reads = field(default_factory=dict)
-    writes: dict[str, bytes | None] = field(default_factory=dict)
-    ranges: Sequence[tuple[str, str, Reads]] = ()
-    policies: dict[str, bytes] = field(default_factory=dict)
-
-
-@dataclass
-class Call:
-    """What a transaction consists of; change it before it is signed to make a defective one."""
-
-    creator: ChainMember
-    function: str
-    arguments: tuple[bytes, ...]
-    chaincode: str = FEDERATION
-    version: str = "1"
-    reads: Reads = field(default_factory=dict)
-    writes: dict[str, bytes | None] = field(default_factory=dict)
-    event: tuple[str, bytes] | None = None
-    answer: bytes = b""
-    timestamp: int = 0
-    nonce: bytes = field(default_factory=lambda: os.urandom(24))
-    endorsers: Sequence[ChainMember] = ()
-    namespace: str = ""
-    """Where the reads and writes are, if not in the chaincode's own state."""
-    ranges: Sequence[tuple[str, str, Reads]] = ()
-    policies: dict[str, bytes] = field(default_factory=dict)
-    """Keys' own endorsement policies."""
-    others: dict[str, State] = field(default_factory=dict)
-    """What was read and written in other chaincodes' states, by their names."""
-    proposer: ChainMember | None = None
-    tx_id: str = ""
 
 
 class PlayedChain:
@@ -116,7 +73,7 @@ class PlayedChain:
                 tx_id=hashlib.sha256(nonce + creator.serialized).hexdigest(),
             )
         )
-        states = {name: _state_of(simulation, namespace_of(name)) for name in self.contracts}
+        states = {name: state_of(simulation, namespace_of(name)) for name in self.contracts}
         own = states.pop(chaincode)
         return Call(
             creator=creator,
@@ -149,7 +106,7 @@ class PlayedChain:
         outer = common_pb2.SignatureHeader(creator=call.creator.serialized, nonce=call.nonce).SerializeToString()
         inner = common_pb2.SignatureHeader(creator=proposer.serialized, nonce=call.nonce).SerializeToString()
         header = common_pb2.Header(channel_header=channel_header.SerializeToString(), signature_header=outer)
-        action = _endorsed_action(call, header.channel_header, inner)
+        action = endorsed_action(call, header.channel_header, inner)
         if change is not None:
             change(action)
         transaction = transaction_pb2.Transaction(
@@ -181,7 +138,7 @@ class PlayedChain:
         """Seal transactions as they are and take over what they write."""
         number = self.seal([self.sign(call) for call in calls])
         for position, call in enumerate(calls):
-            for name, state in _states(call).items():
+            for name, state in states_of(call).items():
                 for key, value in state.writes.items():
                     self.ledger.set_committed(key, value, (number, position), namespace_of(name))
         return number
@@ -306,75 +263,3 @@ class PlayedChain:
             signature = orderer.sign(metadata.value + signer + header.encoded())
             metadata.signatures.add(identifier_header=signer, signature=signature)
         return metadata.SerializeToString()
-
-
-def _endorsed_action(call: Call, channel_header: bytes, signature_header: bytes) -> Any:
-    words = [call.function.encode(), *call.arguments]
-    specification = chaincode_pb2.ChaincodeSpec(
-        chaincode_id=chaincode_pb2.ChaincodeID(name=call.chaincode), input=chaincode_pb2.ChaincodeInput(args=words)
-    )
-    invocation = chaincode_pb2.ChaincodeInvocationSpec(chaincode_spec=specification).SerializeToString()
-    proposal = proposal_pb2.ChaincodeProposalPayload(input=invocation).SerializeToString()
-    result = proposal_pb2.ChaincodeAction(
-        results=_read_write_set(call),
-        response=proposal_response_pb2.Response(status=200, payload=call.answer),
-        chaincode_id=chaincode_pb2.ChaincodeID(name=call.chaincode, version=call.version),
-    )
-    if call.event is not None:
-        result.events = chaincode_event_pb2.ChaincodeEvent(
-            chaincode_id=call.chaincode, event_name=call.event[0], payload=call.event[1]
-        ).SerializeToString()
-    response = proposal_response_pb2.ProposalResponsePayload(
-        proposal_hash=hashlib.sha256(channel_header + signature_header + proposal).digest(),
-        extension=result.SerializeToString(),
-    ).SerializeToString()
-    endorsements = [
-        proposal_response_pb2.Endorsement(endorser=each.serialized, signature=each.sign(response + each.serialized))
-        for each in call.endorsers
-    ]
-    endorsed = transaction_pb2.ChaincodeEndorsedAction(proposal_response_payload=response, endorsements=endorsements)
-    return transaction_pb2.ChaincodeActionPayload(chaincode_proposal_payload=proposal, action=endorsed)
-
-
-def _state_of(simulation: Simulation, namespace: str) -> State:
-    return State(
-        reads={key: version for (where, key), version in simulation.reads.items() if where == namespace},
-        writes={key: value for (where, key), value in simulation.writes.items() if where == namespace},
-        ranges=[(each.start, each.end, dict(each.found)) for each in simulation.ranges if each.collection == namespace],
-    )
-
-
-def _states(call: Call) -> dict[str, State]:
-    own = State(call.reads, call.writes, call.ranges, call.policies)
-    return {call.namespace or call.chaincode: own, **call.others}
-
-
-def _read_write_set(call: Call) -> bytes:
-    sets = [
-        rwset_pb2.NsReadWriteSet(namespace=name, rwset=_key_values(state).SerializeToString())
-        for name, state in sorted(_states(call).items())
-    ]
-    return rwset_pb2.TxReadWriteSet(ns_rwset=sets).SerializeToString()
-
-
-def _key_values(state: State) -> Any:
-    written = kv_rwset_pb2.KVRWSet(
-        reads=[_read(key, version) for key, version in sorted(state.reads.items())],
-        writes=[
-            kv_rwset_pb2.KVWrite(key=key, value=value or b"", is_delete=value is None)
-            for key, value in sorted(state.writes.items())
-        ],
-    )
-    for key, policy in sorted(state.policies.items()):
-        entry = kv_rwset_pb2.KVMetadataEntry(name="VALIDATION_PARAMETER", value=policy)
-        written.metadata_writes.add(key=key, entries=[entry])
-    for start, end, found in state.ranges:
-        reads = kv_rwset_pb2.QueryReads(kv_reads=[_read(key, version) for key, version in found.items()])
-        written.range_queries_info.add(start_key=start, end_key=end, itr_exhausted=True, raw_reads=reads)
-    return written
-
-
-def _read(key: str, version: tuple[int, int] | None) -> Any:
-    if version is None:
-        return kv_rwset_pb2.KVRead(key=key)
-    return kv_rwset_pb2.KVRead(key=key, version=kv_rwset_pb2.Version(block_num=version[0], tx_num=version[1]))

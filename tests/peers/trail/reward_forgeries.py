@@ -7,7 +7,8 @@ from collections.abc import Callable
 import federation_world as world
 from forgeries import Forgery, registration
 from msgspec.structs import replace
-from played_chain import FEDERATION, Call, PlayedChain, State
+from played_calls import FEDERATION, Call, State
+from played_chain import PlayedChain
 from reward_world import account
 from rewarded_chain import RewardedChain
 

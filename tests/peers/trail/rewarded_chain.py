@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import federation_world as world
 from ethereum_world import deploying
-from played_chain import Call, PlayedChain
+from played_calls import Call
+from played_chain import PlayedChain
 from played_membership import PlayedConsortium
 from reward_world import account, evm_terms, rewarded_terms
 

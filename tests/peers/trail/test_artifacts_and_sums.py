@@ -9,7 +9,8 @@ from typing import Any
 
 import federation_world as world
 import pytest
-from played_chain import FEDERATION, Call, PlayedChain
+from played_calls import FEDERATION, Call
+from played_chain import PlayedChain
 from played_membership import CHANNEL, PlayedConsortium
 
 from consilium_proto.canonical import Record, decode, encode

@@ -14,7 +14,7 @@ import pytest
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import policy_pb2
 from forgeries import Forgery
-from played_chain import Call
+from played_calls import Call
 from reward_forgeries import IN_THE_EVM, IN_THE_FEDERATION
 from reward_world import POT, account
 from rewarded_chain import LOOPS, RewardedChain
