@@ -73,3 +73,12 @@ def test_the_lock_is_of_this_project_file(repository: Path) -> None:
     assert not [
         each for each in direct if not re.search(rf"^{re.split('[<>=]', each)[0].lower()}==", lock, re.MULTILINE)
     ]
+
+
+def test_whoever_verifies_installs_what_the_evm_needs(repository: Path) -> None:
+    """A trail may hold transactions of the EVM, which its verifier runs again."""
+    import tomllib
+
+    extras = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name in ("trail", "audit"):
+        assert set(extras["evm"]) <= set(extras[name]), name

@@ -13,10 +13,12 @@ from rewarded_chain import RewardedChain
 
 from consilium_peers.audit.errors import NotOnLedgerError
 from consilium_peers.audit.history import History
+from consilium_peers.audit.report.checking import EQUAL, check_reports
 from consilium_peers.audit.report.making import HTML, reports_of
 from consilium_peers.audit.rewards import CLAIMS_ARE_REPORTS, payouts, rewards
 from consilium_proto.canonical import decode, encode
 from consilium_proto.ethereum.amounts import tokens_of_amount
+from consilium_trail.archive.writing import write_trail
 from consilium_trail.blocks.block import Block, decode_block
 from consilium_trail.fact_collector import FactCollector
 from consilium_trail.facts import RewardFacts, StudyFacts
@@ -129,3 +131,15 @@ def test_the_verifier_agrees_with_the_exporter_about_rewards(chain: RewardedChai
     found = verify_trail(chain.write(tmp_path / "trail.zip"), chain.roots())
     assert found.verdict is Verdict.SOUND, found.finding
     assert found.counts.blocks == len(chain.raw)
+
+
+def test_reports_with_rewards_are_made_anew_byte_for_byte(chain: RewardedChain, tmp_path: Path) -> None:
+    """Also where the exporter's ledger had grown behind the trail's end."""
+    longer = chain.copied()
+    longer.now += 3_600_000
+    longer.name_address(ALPHA, 3)
+    history = history_of(blocks_of(longer))
+    exporter = chain.consortium.members[BETA, "client"]
+    trail = tmp_path / "trail.zip"
+    write_trail(trail, blocks_of(longer), CHANNEL, STUDY, exporter, reports=lambda facts: reports_of(facts, history))
+    assert check_reports(trail).said == EQUAL
