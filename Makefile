@@ -60,8 +60,8 @@ fuzzbridge: $(READY)  ## feed the bridge's contract with forged proofs and alter
 contracts:  ## compile and lint the Solidity contracts (needs Node.js 20 or newer)
 	cd chaincode/contracts && npm ci && npm run lint && npm run compile
 
-bench: programs  ## what encryption, verification and the ledger cost, beside NVIDIA FLARE
-	$(BIN)/python -m consilium_bench --with-nvflare --with-ledger --out build/bench $(BENCH)
+bench: programs  ## what encryption, verification, the ledger and the EVM cost, beside NVIDIA FLARE and py-evm
+	$(BIN)/python -m consilium_bench --with-nvflare --with-py-evm --with-ledger --out build/bench $(BENCH)
 
 evm-oracle: $(READY)  ## a hundred thousand random programs on the EVM and on Ethereum's executable specification
 	$(BIN)/python -m consilium_bench.evm_oracle --programs $(ORACLE_PROGRAMS)
@@ -79,6 +79,7 @@ lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/nvflare.in -o requirements/nvflare.txt
 	$(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/fabric-sdk-py.in -o requirements/fabric-sdk-py.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/ethereum-execution.in -o requirements/ethereum-execution.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/py-evm.in -o requirements/py-evm.txt
 
 generate: $(READY)  ## regenerate the protocol buffers' modules
 	$(BIN)/python scripts/generate_protocol.py

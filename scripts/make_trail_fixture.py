@@ -14,7 +14,7 @@ import contextlib
 import datetime
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,34 +57,39 @@ PRIVACY = PrivacyTerms(
 STEPS = 10
 
 
-async def make(target: Path) -> None:
-    """Play the study and write both exports and the roots to `target`."""
+Play = Callable[[Network], Awaitable[str]]
+"""Plays a study on a network; returns its name."""
+
+
+async def make(target: Path, play: Play, exporters: Sequence[str] = EXPORTERS, *, evm: bool = False) -> None:
+    """Play a study on a fresh network, and write the exports of some hospitals and the roots to `target`."""
     topology = msgspec.structs.replace(packaged_topology(4), block_interval_ms=100).with_ports_from(FIRST_PORT)
     with tempfile.TemporaryDirectory(prefix="trail-fixture-") as folder:
         network = Network(Path(folder) / "network", topology)
         try:
-            await network.up(print)
-            study = await _play(network)
-            chains = {name: await _blocks(network, name) for name in EXPORTERS}
+            await network.up(print, evm=evm)
+            study = await play(network)
+            chains = {name: await _blocks(network, name) for name in exporters}
         finally:
             await network.stop()
-        await asyncio.to_thread(_write, target, network, study.name, chains)
+        await asyncio.to_thread(_write, target, network, study, chains)
 
 
 def _write(target: Path, network: Network, study: str, chains: dict[str, list[Block]]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name, chain in chains.items():
         write_trail(target / f"{name}.zip", chain, network.topology.channel, study, _identity(network, name))
-    (target / "roots.pem").write_bytes(_roots(network, chains[EXPORTERS[0]][0]))
+    (target / "roots.pem").write_bytes(_roots(network, next(iter(chains.values()))[0]))
 
 
-async def _play(network: Network) -> ActiveStudy:
+async def play_disputed_study(network: Network) -> str:
+    """Play two rounds, a conflict, a dispute and a change of the configuration."""
     async with connected(network) as parties:
         study = await begin_study(network.topology.channel, parties, SET, SET.values_per_chunk, 2, PRIVACY)
         await _honest_round(study)
         await _revoke_a_certificate(network, network.topology.hospitals[0])
         await _disputed_round(study)
-        return study
+        return study.name
 
 
 async def _honest_round(study: ActiveStudy) -> None:
@@ -275,4 +280,4 @@ def _root_certificates(network: Network) -> Iterator[bytes]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=Path, help="the folder to write to")
-    asyncio.run(make(parser.parse_args().target))
+    asyncio.run(make(parser.parse_args().target, play_disputed_study))

@@ -1,5 +1,5 @@
 // Compiles the contracts to committed artifacts, the same bytes on every machine.
-//   node compile.mjs [FOLDER]   writes FOLDER/<contract>.json (default: where the Python packages read them)
+//   node compile.mjs [FOLDER]   writes FOLDER/<contract>.json (default: each where its Python package reads it)
 import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -7,12 +7,14 @@ import { dirname, join } from "node:path";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const solc = createRequire(import.meta.url)("solc");
-const destination = process.argv[2] ?? join(here, "../../proto/consilium_proto/contracts");
+const DEPLOYED = join(here, "../../proto/consilium_proto/contracts");
+const MEASURED = join(here, "../../scripts/consilium_bench/contracts");
 
 // The bridge needs the intermediate representation: the older code generator runs out of stack slots there.
 const CONTRACTS = [
-  { name: "RewardLedger", viaIR: false },
-  { name: "FabricRewardBridge", viaIR: true },
+  { name: "RewardLedger", viaIR: false, folder: DEPLOYED },
+  { name: "FabricRewardBridge", viaIR: true, folder: DEPLOYED },
+  { name: "MeasuredToken", viaIR: false, folder: MEASURED },
 ];
 // Source names are part of the result, so they never hold a path of this machine.
 const PREFIX = "contracts/";
@@ -62,9 +64,10 @@ function compile({ name, viaIR }) {
   };
 }
 
-mkdirSync(destination, { recursive: true });
 for (const contract of CONTRACTS) {
   const artifact = compile(contract);
+  const destination = process.argv[2] ?? contract.folder;
+  mkdirSync(destination, { recursive: true });
   writeFileSync(join(destination, `${contract.name}.json`), `${JSON.stringify(artifact, null, 2)}\n`);
   console.log(`${contract.name}: ${(artifact.runtimeCode.length - 2) / 2} bytes`);
 }

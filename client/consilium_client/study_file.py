@@ -25,9 +25,8 @@ from consilium_client.training.evaluation import predict
 from consilium_client.training.task import TrainingTask, initial_parameters, load_task
 from consilium_proto import canonical
 from consilium_proto.errors import MalformedMessageError, WireError
-from consilium_proto.ethereum.scalars import as_quantity
+from consilium_proto.ethereum.amounts import amount_of_tokens
 from consilium_proto.records import StudyTerms
-from consilium_proto.rewards.tokens import from_tokens
 
 _FIELDS = {
     "study",
@@ -176,11 +175,12 @@ def _reward(path: Path, document: object) -> dict[str, object]:
         return {}
     if not isinstance(document, dict) or set(document) != set(_REWARD_FIELDS):
         raise ConfigurationError(f"{path}: reward needs exactly {', '.join(_REWARD_FIELDS)}")
+    _decimal(path, "reward.per_round", document["per_round"])
     try:
-        pot = from_tokens(str(document["per_round"]))
+        pot = amount_of_tokens(str(document["per_round"]))
     except WireError as error:
         raise ConfigurationError(f"{path}: reward.per_round: {error}") from None
-    return {"reward": {"pot": as_quantity(pot), "weight_cap": document["weight_cap"]}}
+    return {"reward": {"pot": pot, "weight_cap": document["weight_cap"]}}
 
 
 def _whole(path: Path, document: dict[str, Any], field: str) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consilium_peers.rewards import Rewards
+from consilium_proto.ethereum.amounts import tokens_of_amount
 from consilium_proto.ethereum.rewards import ClosedEpoch, PayoutAddressRecord, ReportedClaim, RoundReward
-from consilium_proto.ethereum.scalars import from_quantity
 from consilium_proto.rewards.addresses import with_checksum
-from consilium_proto.rewards.tokens import as_tokens
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,13 @@ async def balances(rewards: Rewards, hospitals: Sequence[str]) -> list[Balance]:
     """Return what hospitals have, in their order."""
     found = [await rewards.read_hospital_reward(hospital) for hospital in hospitals]
     return [
-        Balance(each.hospital, _account(each.account), _tokens(each.balance), _tokens(each.waiting)) for each in found
+        Balance(
+            hospital=each.hospital,
+            account=_account(each.account),
+            balance=tokens_of_amount(each.balance),
+            waiting=tokens_of_amount(each.waiting),
+        )
+        for each in found
     ]
 
 
@@ -92,7 +97,7 @@ def payouts_of(closed: ClosedEpoch, claims: Sequence[ReportedClaim] = ()) -> lis
                 epoch=closed.epoch,
                 index=index,
                 account=_account(payout.account),
-                amount=_tokens(payout.amount),
+                amount=tokens_of_amount(payout.amount),
                 reported_by=tuple(claim.hospital for claim in reported),
                 chain_ids=tuple(claim.report.chain_id for claim in reported),
                 transactions=tuple(claim.report.transaction for claim in reported),
@@ -103,7 +108,12 @@ def payouts_of(closed: ClosedEpoch, claims: Sequence[ReportedClaim] = ()) -> lis
 
 def named_address(record: PayoutAddressRecord) -> NamedAddress:
     """Return an address as it was named."""
-    return NamedAddress(record.hospital, _account(record.account), _tokens(record.assigned), record.epoch)
+    return NamedAddress(
+        hospital=record.hospital,
+        account=_account(record.account),
+        assigned=tokens_of_amount(record.assigned),
+        epoch=record.epoch,
+    )
 
 
 def _shares(reward: RoundReward) -> list[Share]:
@@ -114,9 +124,9 @@ def _shares(reward: RoundReward) -> list[Share]:
             epoch=reward.epoch,
             hospital=share.hospital,
             account=_account(share.account),
-            amount=_tokens(share.amount),
-            granted=_tokens(reward.granted),
-            pot=_tokens(reward.pot),
+            amount=tokens_of_amount(share.amount),
+            granted=tokens_of_amount(reward.granted),
+            pot=tokens_of_amount(reward.pot),
         )
         for share in reward.shares
     ]
@@ -124,7 +134,3 @@ def _shares(reward: RoundReward) -> list[Share]:
 
 def _account(address: str | None) -> str:
     return "" if address is None else with_checksum(address)
-
-
-def _tokens(amount: str) -> str:
-    return as_tokens(from_quantity(amount))

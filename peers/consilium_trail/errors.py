@@ -41,3 +41,7 @@ class RootsError(UnreadableError):
 
 class ExportError(TrailError):
     """A trail that can't be written: what it is to prove isn't in the blocks."""
+
+
+class MissingPackagesError(TrailError):
+    """What this machine lacks to verify a trail; it says nothing about the trail."""

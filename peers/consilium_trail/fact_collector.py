@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from consilium_chaincode.federation import state_keys
 from consilium_proto.canonical import Record, decode
 from consilium_proto.errors import WireError
+from consilium_proto.ethereum.rewards import RoundReward
 from consilium_proto.records import Anchor, Attestation, Disproof, MalformedChunk, Round, Study, StudyTerms
 from consilium_trail.blocks.block import Block
 from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
@@ -15,6 +18,7 @@ from consilium_trail.blocks.transactions import CONFIG, Invocation, Transaction,
 from consilium_trail.definitions import FEDERATION, LIFECYCLE, NoDefinitionError, chaincode_policy
 from consilium_trail.errors import MalformedTransactionError
 from consilium_trail.facts import AttestedFact, DisputeFact, PrivacyFact, RoundFact, StudyFacts, TransactionFact
+from consilium_trail.reward_collector import RewardCollector
 from consilium_trail.subjects import subject_of
 from consilium_trail.validation_codes import VALID, code_name
 
@@ -47,13 +51,14 @@ class FactCollector:
         self.rounds = frozenset(rounds)
         self.blocks = 0
         self.last_needed = 0
-        """The newest block with a transaction about the rounds that matter, or about the study if all do."""
+        """The newest block with a transaction about the rounds that matter or their rewards, or the study if all do."""
         self._terms: StudyTerms | None = None
         self._genesis = self._last = ""
         self._configuration: ChannelConfiguration | None = None
         self._lifecycle: dict[str, bytes | None] = {}
         self._rounds: dict[int, _RoundSoFar] = {}
         self._transactions: list[TransactionFact] = []
+        self._rewards = RewardCollector(study, rounds)
 
     def add(self, block: Block, transactions: Sequence[Transaction | None] | None = None) -> None:
         """Take in the next block. Whoever has its transactions decoded gives them, with None for undecodable ones.
@@ -85,12 +90,16 @@ class FactCollector:
             last_hash=self._last,
             terms=self._terms,
             transactions=tuple(self._transactions),
-            rounds=tuple(_fact(self._rounds[number]) for number in found),
+            rounds=tuple(_fact(self._rounds[number], self._rewards.rounds.get(number, UNSET)) for number in found),
+            rewards=self._rewards.facts(),
         )
 
     def _invocation(self, block: int, position: int, transaction: Transaction, call: Invocation, code: str) -> None:
+        fact = _transaction_fact(block, position, transaction, call, code)
         if code == VALID:
             self._definitions(call)
+            if self._rewards.add(fact, call):
+                self.last_needed = block
         if call.chaincode != FEDERATION:
             return
         subject = subject_of(call.arguments)
@@ -98,7 +107,6 @@ class FactCollector:
             return
         if subject.round or not self.rounds:
             self.last_needed = block
-        fact = _transaction_fact(block, position, transaction, call, code)
         if not subject.round:
             self._transactions.append(fact)
             if code == VALID:
@@ -193,7 +201,7 @@ def _written(call: Invocation, kind: type[R], key: str) -> R | None:
     return None
 
 
-def _fact(seen: _RoundSoFar) -> RoundFact:
+def _fact(seen: _RoundSoFar, reward: RoundReward | UnsetType) -> RoundFact:
     state = seen.state
     assert state is not None
     return RoundFact(
@@ -217,4 +225,5 @@ def _fact(seen: _RoundSoFar) -> RoundFact:
         privacy=tuple(seen.privacy),
         disputes=tuple(seen.disputes),
         transactions=tuple(seen.transactions),
+        reward=reward,
     )

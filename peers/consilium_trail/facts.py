@@ -5,7 +5,10 @@ Exporter and verifier both compute these from the blocks with `FactCollector`; s
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
 from consilium_proto.canonical import Record
+from consilium_proto.ethereum.rewards import ClosedEpoch, PayoutAddressRecord, ReportedClaim, RoundReward
 from consilium_proto.records import PrivacyEntry, RoundPhase, StudyTerms
 
 
@@ -54,7 +57,8 @@ class RoundFact(Record, frozen=True, kw_only=True):
     """A round.
 
     `policy` is the endorsement policy that was in force when it was decided (or at the trail's end). `opened` and
-    `decided` are milliseconds since 1970; `decided` is None while it isn't. The rest is as in the ledger's own record.
+    `decided` are milliseconds since 1970; `decided` is None while it isn't. `reward` is what the round credited;
+    where that is nothing, the field is left out. The rest is as in the ledger's own record.
     """
 
     round: int
@@ -77,13 +81,49 @@ class RoundFact(Record, frozen=True, kw_only=True):
     privacy: tuple[PrivacyFact, ...]
     disputes: tuple[DisputeFact, ...]
     transactions: tuple[TransactionFact, ...]
+    reward: RoundReward | UnsetType = UNSET
+
+
+class PayoutAddressFact(Record, frozen=True, kw_only=True):
+    """Where a hospital is paid, and the transaction that said so."""
+
+    address: PayoutAddressRecord
+    transaction: TransactionFact
+
+
+class EpochFact(Record, frozen=True, kw_only=True):
+    """A closed epoch of rewards, and the transaction that closed it."""
+
+    epoch: ClosedEpoch
+    transaction: TransactionFact
+
+
+class ClaimFact(Record, frozen=True, kw_only=True):
+    """A claim as a hospital reported it, which is that hospital's word: the public chain has what happened there."""
+
+    claim: ReportedClaim
+    transaction: TransactionFact
+
+
+class RewardFacts(Record, frozen=True, kw_only=True):
+    """What became of a study's rewards up to the trail's end.
+
+    `addresses` are those in force, of hospitals that earned something, by hospital. `epochs` are the closed ones that
+    the study's rewards were credited in (those of other studies are in them too), `claims` what was reported of their
+    payouts, both in the ledger's order.
+    """
+
+    addresses: tuple[PayoutAddressFact, ...]
+    epochs: tuple[EpochFact, ...]
+    claims: tuple[ClaimFact, ...]
 
 
 class StudyFacts(Record, frozen=True, kw_only=True):
     """A study as the blocks tell it; `report/facts.json`.
 
     `terms` are None when the study isn't on this ledger. `transactions` are those about the study that belong to no
-    round. `genesis` and `last_hash` are the hashes of the trail's first and last block.
+    round. `genesis` and `last_hash` are the hashes of the trail's first and last block. `rewards` is left out where no
+    round credited anything.
     """
 
     channel: str
@@ -94,3 +134,4 @@ class StudyFacts(Record, frozen=True, kw_only=True):
     terms: StudyTerms | None
     transactions: tuple[TransactionFact, ...]
     rounds: tuple[RoundFact, ...]
+    rewards: RewardFacts | UnsetType = UNSET

@@ -44,7 +44,7 @@ class TrustedRoots:
         """Read the contents of such a file; see `load`."""
         try:
             found = x509.load_pem_x509_certificates(text)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise RootsError(f"the roots hold no certificates in PEM form: {error}") from None
         hashes = set(_GENESIS.findall(text))
         if len(hashes) > 1:

@@ -7,7 +7,7 @@
      5  endorsements     so was every endorsement that counts
      6  policies         who endorsed satisfies the policies then in force; who changed the configuration, its policies
      7  flags            every transaction's validation code is the one that follows
-     8  replay           the federation's contract, run again, reads, writes and announces what was committed
+     8  replay           the contracts of federation and EVM, run again, read, write and announce what was committed
      9  sums             fingerprints add up to the sum, epsilon to the account
     10  statements       statements, facts, index and reports say what the blocks say; the exporter signed them
     11  artifacts        (if there are any) ciphertexts have the roots that are on the ledger
@@ -203,6 +203,6 @@ class _Run:
             self._passed = max(self._passed, vouched_moment(transaction) or EARLIEST)
             self._sums.check(place, creator.msp_id, call)  # step 9
             self._artifacts.note(creator.msp_id, call)
-        else:
+        if call.chaincode not in self._replay.chaincodes:
             self.counts.not_replayed[call.chaincode] = self.counts.not_replayed.get(call.chaincode, 0) + 1
         return None

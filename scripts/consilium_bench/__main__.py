@@ -1,4 +1,4 @@
-"""`make bench`: what encryption, verification and the ledger cost, against their targets and NVIDIA FLARE."""
+"""`make bench`: what encryption, verification, the ledger and the EVM cost, against their targets and others' ways."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from consilium_bench import ledger_round, locked_environment, report, rows, shapes
+from consilium_bench import ledger_round, locked_environment, report, reward_credit, rows, shapes
 from consilium_bench.child import ChildError, run
 from consilium_bench.cipher_paths import PATHS
 from consilium_network.errors import NetworkError
@@ -19,9 +19,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENTS = 10
 MEMORY_CLIENTS = (3, 10, 100)
 BITS = (8, 20)
+# Runs of each EVM, in turn, and transactions of each kind in a run.
+EVM_RUNS, EVM_COUNT = 5, 2000
 EXAMPLES = """examples:
   python -m consilium_bench --small                  every measurement on few parameters, in seconds
   python -m consilium_bench --with-nvflare           beside NVIDIA FLARE, in an environment that is made for it
+  python -m consilium_bench --with-py-evm            the EVM too, beside py-evm in an environment that is made for it
   python -m consilium_bench --bits 8 --strict        8 bits alone; exit code 1 when a target is missed
 """
 
@@ -37,7 +40,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="about 150,000 parameters instead of 11.2 million")
     parser.add_argument("--bits", type=_bits, default=BITS, help="sizes of a quantised value (default: 8,20)")
     parser.add_argument("--with-nvflare", action="store_true", help="measure NVIDIA FLARE on the same arrays")
-    parser.add_argument("--with-ledger", action="store_true", help="bring up a network and measure a round's writes")
+    parser.add_argument("--with-py-evm", action="store_true", help="measure the EVM and py-evm on the same token")
+    parser.add_argument("--with-ledger", action="store_true", help="bring up a network, measure a round and a reward")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a target is missed")
     parser.add_argument("--nvflare-lock", type=Path, default=REPOSITORY / "requirements" / "nvflare.txt")
     parser.add_argument("--nvflare-environment", type=Path, default=REPOSITORY / "build" / "nvflare")
@@ -77,6 +81,8 @@ class Bench:
         found = self._ask("dispute", repetitions=5 if self._arguments.small else 50)
         self.rows += rows.dispute_rows(found)
         self.rows.append(rows.trail_row(self._ask("trail", repetitions=3 if self._arguments.small else 20)))
+        if self._arguments.with_py_evm:
+            self._evm()
         if self._arguments.with_ledger:
             self._ledger()
 
@@ -107,15 +113,32 @@ class Bench:
         found = [self._ask("aggregator_memory", clients=count, positions=positions) for count in MEMORY_CLIENTS]
         self.rows += rows.memory_rows(found)
 
+    def _evm(self) -> None:
+        lock, folder = REPOSITORY / "requirements" / "py-evm.txt", REPOSITORY / "build" / "py-evm"
+        python = locked_environment.prepare(lock, folder, "py-evm (about 60 MB)")
+        runs, count = (1, 100) if self._arguments.small else (EVM_RUNS, EVM_COUNT)
+        ours, theirs = [], []
+        for number in range(1, runs + 1):
+            ours.append(self._ask("evm_rate.our_side", count=count, run=number))
+            theirs.append(self._ask("evm_rate.py_evm_side", python=python, count=count, run=number))
+        if len({(each["gas"], each["outcomes"]) for each in [*ours, *theirs]}) > 1:
+            raise ChildError("the two EVMs differ in gas, status or output; see the measurements in result.json")
+        self.rows += rows.evm_rows(ours, theirs)
+
     def _ledger(self) -> None:
         self._say("ledger_round: a network of four hospitals")
         try:
-            found = asyncio.run(ledger_round.measure(self._arguments.out / "network", self._say))
+            found, reward = asyncio.run(self._on_a_network())
         except (NetworkError, PeersError, RuntimeError, TimeoutError) as error:
             raise ChildError(f"ledger_round: {error or 'a write was refused for too long'}") from error
         ledger_round.write(self._arguments.out / "ledger.json", found)
         self.answers["ledger_round"] = found
-        self.rows.append(rows.ledger_row(found))
+        self.answers["reward_credit"] = reward
+        self.rows += [rows.ledger_row(found), *rows.reward_rows(reward)]
+
+    async def _on_a_network(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        async with ledger_round.network_of_four(self._arguments.out / "network", self._say) as network:
+            return await ledger_round.measure(network, self._say), await reward_credit.measure(network, self._say)
 
     def _ask(self, module: str, *, python: Path | str = sys.executable, **given: Any) -> dict[str, Any]:
         shown = ", ".join(f"{name} {value}" for name, value in given.items())
@@ -153,6 +176,8 @@ def _show(bench: Bench, arguments: argparse.Namespace) -> None:
     print("\n" + report.as_text(bench.rows) + "\n")
     if not arguments.with_nvflare:
         print("without NVIDIA FLARE; --with-nvflare measures it too")
+    if not arguments.with_py_evm:
+        print("without the EVM and py-evm; --with-py-evm measures them too")
     short = report.missed(bench.rows)
     print(f"{len(short)} targets missed" if short else "all targets are met")
     print(f"figures: {arguments.out / 'result.json'}, plot: {arguments.out / 'result.png'}")

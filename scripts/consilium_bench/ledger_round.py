@@ -43,12 +43,12 @@ FIRST_PORT = 17_000
 Say = Callable[[str], None]
 
 
-async def measure(folder: Path, say: Say) -> dict[str, Any]:
-    """Bring up a network in `folder`, play some rounds and return the median round's seconds.
+@asynccontextmanager
+async def network_of_four(folder: Path, say: Say) -> AsyncIterator[Network]:
+    """Bring up a network of four hospitals in `folder`, as long as the block lasts.
 
     Raises:
         NetworkError: the network can't be brought up.
-        GatewayError: a write is refused.
     """
     topology = msgspec.structs.replace(packaged_topology(4), block_interval_ms=BLOCK_INTERVAL_MS)
     if (former := Network(folder)).exists:
@@ -56,15 +56,24 @@ async def measure(folder: Path, say: Say) -> dict[str, Any]:
     network = Network(folder, topology.with_ports_from(FIRST_PORT))
     try:
         await network.up(say)
-        async with connected(network) as parties:
-            study = await begin_study(topology.channel, parties, SET, SET.values_per_chunk, ROUNDS)
-            played = [await timed_round(study, number, say) for number in range(1, ROUNDS + 1)]
+        yield network
     finally:
         await network.stop()
+
+
+async def measure(network: Network, say: Say) -> dict[str, Any]:
+    """Play some rounds on a running network and return the median round's seconds.
+
+    Raises:
+        GatewayError: a write is refused.
+    """
+    async with connected(network) as parties:
+        study = await begin_study(network.topology.channel, parties, SET, SET.values_per_chunk, ROUNDS)
+        played = [await timed_round(study, number, say) for number in range(1, ROUNDS + 1)]
     return {
         "seconds": statistics.median(sum(phases.values()) for phases in played),
-        "block_interval_ms": BLOCK_INTERVAL_MS,
-        "hospitals": len(topology.hospitals),
+        "block_interval_ms": network.topology.block_interval_ms,
+        "hospitals": len(network.topology.hospitals),
         "rounds": played,
     }
 

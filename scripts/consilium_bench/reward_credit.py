@@ -1,7 +1,8 @@
 """How long a transaction that credits twenty hospitals takes, beside one that writes one value.
 
-Both go through the same chaincode on the same network, in turns, and are timed from the proposal to the commit. What is
-credited is a round as the federation's `Advance` credits it; that Advance writes five small values more.
+Both are the federation's, on the same network, in turns, timed from the proposal to the commit. The first calls
+chaincode `evm` as the `Advance` does that ends a round of twenty hospitals; every hospital has an address, so the
+contract writes two slots for each.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from typing import Any
 
 from consilium_bench import crediting_contract
 from consilium_bench.parties import persistently
+from consilium_network.evm import enact_first_terms
 from consilium_network.network import Network
 from consilium_peers.gateway import Contract, Gateway
 from consilium_peers.profile import Profile
 from consilium_proto import canonical
-from consilium_proto.ethereum.resolutions import EvmTerms, ResolutionArgument, RewardLedgerTerms
-from consilium_proto.ethereum.rewards import Contribution, RewardShare, RoundCredit
+from consilium_proto.ethereum.resolutions import EvmTerms, RewardLedgerTerms
+from consilium_proto.ethereum.rewards import Contribution, PayoutAddressRecord, RoundCredit
 from consilium_proto.ethereum.scalars import EVM_CHAINCODE, as_data, as_quantity
 
 HOSPITALS = tuple(f"Hospital{number:02}MSP" for number in range(20))
 REPETITIONS = 15
 VALUE_BYTES = 300
 POT = 10**20
-_TERMS = EvmTerms(
+TERMS = EvmTerms(
     revision=1,
     chain_id=90_210,
     gas_cap=16_000_000,
@@ -45,19 +47,18 @@ async def measure(network: Network, say: Say) -> dict[str, Any]:
     """Deploy the bench's chaincode on a running network and return the medians of both transactions' seconds.
 
     Raises:
-        NetworkError: the chaincode can't be deployed.
+        NetworkError: a chaincode can't be deployed, or the EVM's terms can't be put into force.
         GatewayError: a transaction is refused.
     """
-    say("reward_credit: chaincode evm, twenty hospitals' addresses")
-    await network.deploy_chaincode(EVM_CHAINCODE, f"{crediting_contract.__name__}:CreditingEthereum")
-    await _found(network)
+    say("reward_credit: the bench's chaincodes, twenty hospitals' addresses")
+    source = crediting_contract.__name__
+    await network.deploy_chaincode(EVM_CHAINCODE, f"{source}:NamingEthereum")
+    await network.deploy_chaincode("federation", f"{source}:CreditingFederation")
+    await enact_first_terms(network.topology, network.folder, TERMS)
     name = network.topology.hospitals[0].name
     async with Gateway.connect(Profile.load(network.profile(name))) as gateway:
-        contract = gateway.network().contract(EVM_CHAINCODE)
-        for number, hospital in enumerate(HOSPITALS, start=1):
-            share = RewardShare(hospital=hospital, account=as_data(bytes([number]) * 20), amount="0x0")
-            await persistently(partial(contract.submit, "NameAddress", canonical.encode(share)))
-        plain, credited = await _timed(contract)
+        await name_addresses(gateway.network().contract(EVM_CHAINCODE))
+        plain, credited = await timed(gateway.network().contract("federation"))
     say(f"reward_credit: {credited:.3f} s beside {plain:.3f} s")
     return {
         "plain_seconds": plain,
@@ -67,30 +68,29 @@ async def measure(network: Network, say: Say) -> dict[str, Any]:
     }
 
 
-async def _found(network: Network) -> None:
-    argument = canonical.encode(ResolutionArgument(resolution=_TERMS))
-    hospitals = [hospital.name for hospital in network.topology.hospitals]
-    for function, names in (("Approve", hospitals), ("Enact", hospitals[:1])):
-        for name in names:
-            async with Gateway.connect(Profile.load(network.profile(name, "admin"))) as gateway:
-                contract = gateway.network().contract(EVM_CHAINCODE)
-                await persistently(partial(contract.submit, function, argument))
+async def name_addresses(contract: Contract) -> None:
+    """Name an address for each of the twenty hospitals."""
+    for number, hospital in enumerate(HOSPITALS, start=1):
+        account = as_data(bytes([number]) * 20)
+        named = PayoutAddressRecord(hospital=hospital, account=account, assigned="0x0", epoch=1, named_at=0)
+        await persistently(partial(contract.submit, "NameAddress", canonical.encode(named)))
 
 
-async def _timed(contract: Contract) -> tuple[float, float]:
+async def timed(contract: Contract) -> tuple[float, float]:
     """Return the medians of a plain write and of a credit; the first of each warms up and doesn't count."""
     plain, credited = [], []
     for number in range(1, REPETITIONS + 2):
         began = time.perf_counter()
         await contract.submit("WritePlainly", f"plain-{number}".encode(), os.urandom(VALUE_BYTES))
         between = time.perf_counter()
-        await contract.submit("CreditRound", canonical.encode(_credit(number)))
+        await contract.submit("Credit", canonical.encode(credit_of(number)))
         plain.append(between - began)
         credited.append(time.perf_counter() - between)
     return statistics.median(plain[1:]), statistics.median(credited[1:])
 
 
-def _credit(number: int) -> RoundCredit:
+def credit_of(number: int) -> RoundCredit:
+    """Return what a round of twenty hospitals is credited."""
     contributions = tuple(
         Contribution(hospital=hospital, weight=100 + place) for place, hospital in enumerate(HOSPITALS)
     )

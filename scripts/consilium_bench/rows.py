@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +22,11 @@ FINGERPRINTS = 1.3
 MEMORY = 1.05
 DISPUTE_MILLISECONDS = 50.0
 LEDGER_SECONDS = 4.0
+# A transaction that credits twenty hospitals, in times of one that writes one value: at most.
+REWARD = 2.0
 ENDORSEMENTS_PER_SECOND = 1000.0
+# Consilium's transactions a second over py-evm's: at least.
+EVM = 4.0
 
 # What every hospital does with the one sum; all else is in the measured time once for each.
 _EACH_DOES_OURS = ("decrypt", "unpack", "dequantise")
@@ -133,3 +138,25 @@ def trail_row(found: Answer) -> Row:
 def ledger_row(found: Answer) -> Row:
     """Return how long a round takes the ledger."""
     return Row("the ledger's part of a round", found["seconds"], "s", target=LEDGER_SECONDS)
+
+
+def reward_rows(found: Answer) -> list[Row]:
+    """Return how long crediting a round takes beside a plain transaction."""
+    ratio = found["credit_seconds"] / found["plain_seconds"]
+    return [
+        Row(f"a reward of {found['hospitals']} hospitals / a plain transaction", ratio, "×", target=REWARD),
+        Row("a plain transaction, committed", found["plain_seconds"], "s"),
+    ]
+
+
+def evm_rows(ours: Sequence[Answer], py_evm: Sequence[Answer]) -> list[Row]:
+    """Compare how fast a token is minted and transferred, by the medians of several runs of the same transactions."""
+    found = []
+    for kind in ("mint", "transfer"):
+        own, theirs = (statistics.median(each["seconds"][kind] for each in runs) for runs in (ours, py_evm))
+        found += [
+            Row(f"Consilium's EVM / py-evm, {kind}s", theirs / own, "×", Sense.AT_LEAST, EVM),
+            Row(f"{kind}s on Consilium's EVM", ours[0]["count"] / own, "/s"),
+            Row(f"{kind}s on py-evm", ours[0]["count"] / theirs, "/s"),
+        ]
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from aggregator_world import CHUNKS, PARAMETERS, SET
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from patience import is_behind, persistently
+from patience import SETTLING_SECONDS, is_behind, persistently
 
 from consilium_client.encryption import UpdateCipher
 from consilium_client.key_epochs import new_epoch
@@ -82,7 +82,7 @@ async def aggregator(network: Network, state: Path) -> AsyncIterator[asyncio.sub
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        line = await asyncio.wait_for(process.stdout.readline(), SETTLING_SECONDS)
         assert line.startswith(b"listening on")
         yield process
     finally:
@@ -100,7 +100,7 @@ def terms() -> StudyTerms:
         max_colluding=1,
         rounds=1,
         attempts=1,
-        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 120)),
+        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, 600)),
         clock_tolerance=60,
         code=MODEL,
         schema=MODEL,
@@ -114,7 +114,7 @@ def terms() -> StudyTerms:
 
 async def advance(hospital: Hospital, phase: RoundPhase) -> None:
     """Move the round into a phase; a peer that is a block behind says NOT_YET for a moment."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SETTLING_SECONDS):
         while (await hospital.client.read_round(STUDY, 1)).round.phase is not phase:
             try:
                 await hospital.client.advance(STUDY, 1)
@@ -149,7 +149,7 @@ async def test_a_round_on_the_network_survives_its_aggregators_death(network: Ne
             async with AggregatorClient.connect(first.profile) as client:
                 fetched = await client.fetch_sum(context("AggregatorMSP", "sum"), publication.root, CHUNKS)
             process.terminate()
-            _, said = await asyncio.wait_for(process.communicate(), 20)
+            _, said = await asyncio.wait_for(process.communicate(), SETTLING_SECONDS)
             assert process.returncode == 0
     np.testing.assert_array_equal(cipher.decrypt(fetched.chunks), sum(slots.values()))
     events = [json.loads(line) for line in said.decode().splitlines()]

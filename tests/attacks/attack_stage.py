@@ -49,6 +49,7 @@ from consilium_proto.records import (
     PrivacyTerms,
     RoundView,
     StudyTerms,
+    StudyView,
 )
 
 HOSPITALS = {
@@ -58,13 +59,19 @@ HOSPITALS = {
     "switzerland": "SwitzerlandMSP",
 }
 COORDINATOR, CHEAT = "ClevelandMSP", "HungaryMSP"
+# In ring order the cheat witnesses the coordinator and is witnessed by Long Beach.
+WITNESSED, WITNESS = COORDINATOR, "LongBeachMSP"
 # Three chunks of two fields, the last of them not full.
 PARAMETERS = 20_000
 SET = parameter_set("bfv4096-q58-b20")
 SAMPLES, LARGEST_CAP = 10, 20
-TOLERANCE, PHASE_SECONDS = 1, 6
-# The whole study lasts no longer than every phase's deadline, each returned to as often as there are aggregators.
-DECIDED_SECONDS = 120
+# A phase ends as soon as everybody has acted, so nobody waits for these; nobody honest needs so long on any machine.
+PHASE_SECONDS, TOLERANCE = 60, 10
+# In a phase that somebody lets pass everybody waits for the deadline, and twice the tolerance on top: as short as a
+# slow machine allows for what the honest ones have to do in it.
+SILENT_SECONDS = {"open": 8, "sealed": 10, "anchored": 15, "listing": 8}
+OTHER_SILENT_SECONDS, SILENT_TOLERANCE = 8, 2
+DECIDED_SECONDS = 240
 _numbers = itertools.count(1)
 
 
@@ -151,6 +158,10 @@ class Stage:
     def name(self) -> str:
         return self.terms.study
 
+    async def study(self) -> StudyView:
+        """Return the study as the peer has it that shows the rounds."""
+        return await self.parties["SwitzerlandMSP"].client.read_study(self.name)
+
     async def view(self, number: int = 1) -> RoundView:
         return await self.parties["SwitzerlandMSP"].client.read_round(self.name, number)
 
@@ -177,6 +188,14 @@ class Stage:
         """
         async with self.running(*absent):
             return await self.until(lambda view: view.round.phase.decided)
+
+    async def first_under(self, epoch: int) -> RoundView:
+        """Return the first round under a key epoch as soon as it is open; the rounds before it stay as they are."""
+        for number in itertools.count(1):
+            view = await self.until(lambda view: view.round.epoch >= epoch or view.round.phase.decided, number=number)
+            if view.round.epoch >= epoch:
+                break
+        return view
 
     @asynccontextmanager
     async def running(self, *absent: str) -> AsyncIterator[None]:
@@ -250,9 +269,16 @@ def _rule(terms: StudyTerms) -> StudyRule:
     )
 
 
-def attack_terms(seconds: int = PHASE_SECONDS, privacy: PrivacyTerms | None = None, **lengths: int) -> StudyTerms:
-    """Return a study of four hospitals of whom one may collude; each phase lasts `seconds` if not said otherwise."""
-    phases = ("open", "sealed", "anchored", "aggregated", "challenged", "listing", "proving", "verified")
+def attack_terms(*silent: str, privacy: PrivacyTerms | None = None, **lengths: int) -> StudyTerms:
+    """Return a study of four hospitals of whom one may collude.
+
+    Args:
+        silent: the phases that somebody lets pass, so that their deadlines are waited for.
+        privacy: the study's privacy terms.
+        lengths: seconds of phases, by name, where they matter in another way.
+    """
+    waited = {phase: SILENT_SECONDS.get(phase, OTHER_SILENT_SECONDS) for phase in silent}
+    usual = dict.fromkeys(Deadlines.__struct_fields__, PHASE_SECONDS)
     return StudyTerms(
         study=f"attacked-{os.getpid()}-{next(_numbers)}",
         purpose="research",
@@ -261,8 +287,8 @@ def attack_terms(seconds: int = PHASE_SECONDS, privacy: PrivacyTerms | None = No
         max_colluding=1,
         rounds=2,
         attempts=2,
-        deadlines=Deadlines(**{phase: lengths.get(phase, seconds) for phase in phases}),
-        clock_tolerance=TOLERANCE,
+        deadlines=Deadlines(**{**usual, **waited, **lengths}),
+        clock_tolerance=SILENT_TOLERANCE if silent else TOLERANCE,
         code="ab" * 32,
         schema="ab" * 32,
         initial_model=model_digest(np.zeros(PARAMETERS)),

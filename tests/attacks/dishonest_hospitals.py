@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attack_stage import CHEAT, Stage
+from patience import is_untimely
 
 from consilium_client.upload import AggregatorClient, UploadReport
 from consilium_peers.errors import GatewayError
@@ -22,7 +23,11 @@ _LOOKS_AGAIN_SECONDS = 0.5
 
 
 class DishonestLedger(Federation):
-    """The contract's functions, of which some are replaced; remembers what the ledger refused of it."""
+    """The contract's functions, of which some are replaced.
+
+    Remembers what the ledger refused of it for what it says. What was refused because it came too early or too late
+    isn't noted: the agent tries again, and how often depends on the machine.
+    """
 
     def __init__(self, stage: Stage, lies: Mapping[str, Lie], party: str = CHEAT) -> None:
         super().__init__(stage.parties[party].contract)
@@ -37,7 +42,8 @@ class DishonestLedger(Federation):
             try:
                 return await lie(self._honest, record)
             except GatewayError as error:
-                self.refusals.append(error.refusal)
+                if not is_untimely(error):
+                    self.refusals.append(error.refusal)
                 await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
                 raise
 
@@ -48,24 +54,6 @@ async def withheld(honest: Federation, record: Record) -> SubmitResult:
     """Write nothing."""
     await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
     return _NOWHERE
-
-
-def once_then_honest(lie: Lie, name: str) -> Lie:
-    """Lie until the ledger has refused it, then do as everybody does."""
-    refused = False
-
-    async def write(honest: Federation, record: Record) -> SubmitResult:
-        nonlocal refused
-        if refused:
-            result: SubmitResult = await getattr(honest, name)(record)
-            return result
-        try:
-            return await lie(honest, record)
-        except GatewayError:
-            refused = True
-            raise
-
-    return write
 
 
 class SilentUploads(AggregatorClient):

@@ -28,7 +28,7 @@ from consilium_trail.verify import verify_trail
 
 pytestmark = pytest.mark.network
 
-ENDS_SECONDS = 60
+ENDS_SECONDS = 180
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -58,7 +58,7 @@ async def test_a_false_write_of_a_full_quorum_stops_every_honest_agent(lying: Ne
     async with AsyncExitStack() as stack:
         parties = await stack.enter_async_context(hospitals(lying, tmp_path))
         liar = await stack.enter_async_context(Gateway.connect(Profile.load(lying.profile("aggregator", "aggregator"))))
-        stage = await set_up(parties, Federation(liar.network().contract()), attack_terms(seconds=20), tmp_path)
+        stage = await set_up(parties, Federation(liar.network().contract()), attack_terms(), tmp_path)
         ledgers = {
             name: await stack.enter_async_context(ReplayedLedger.following(party.gateway.network()))
             for name, party in parties.items()
@@ -67,7 +67,8 @@ async def test_a_false_write_of_a_full_quorum_stops_every_honest_agent(lying: Ne
         for error in found:
             assert isinstance(error, FalseLedgerError)
             assert "Join writes" in str(error)
-            assert "endorsed by ClevelandMSP, " in str(error)
+            named = str(error).partition("; endorsed by ")[2]
+            assert sum(name in named for name in parties) >= lying.topology.endorsement_quorum
         # Nobody has masked anything.
         assert not [name for name in parties if stage.site(name).journal.round(1).chunk_paths(0)]
         await _check_trail(lying, stage.name, tmp_path)

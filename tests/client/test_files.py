@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import UNSET
 
 from consilium_client.configuration import load_configuration
 from consilium_client.errors import ConfigurationError, TaskError
 from consilium_client.study_file import load_study_file
 from consilium_demo.scenario import Variation, study_document
-from consilium_proto.records import PrivacyTerms
+from consilium_proto.ethereum.scalars import as_quantity
+from consilium_proto.records import PrivacyTerms, RewardTerms
 
 CONFIGURATION: dict[str, Any] = {
     "profile": "profiles/client.yaml",
@@ -91,6 +93,14 @@ def test_without_the_privacy_part_there_is_none(tmp_path: Path) -> None:
     assert load_study_file(written(tmp_path, study_document(Variation(privacy=False)))).terms.privacy is None
 
 
+def test_a_reward_is_written_in_tokens_and_may_be_left_out(tmp_path: Path) -> None:
+    document = study_document(Variation())
+    assert load_study_file(written(tmp_path, document)).terms.reward is UNSET
+    offered = {"per_round": 0.5, "weight_cap": 300}
+    found = load_study_file(written(tmp_path, document, reward=offered)).terms.reward
+    assert found == RewardTerms(pot=as_quantity(5 * 10**17), weight_cap=300)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -111,6 +121,10 @@ def test_without_the_privacy_part_there_is_none(tmp_path: Path) -> None:
         ({"update_bound": 0.00000001}, "at most 6 decimals are kept"),
         ({"task": "mlp"}, "task is 'mlp'; expected 'class'"),
         ({"task": {"class": "a:B", "code": "x"}}, "expected 'class' and, if you like, 'parameters'"),
+        ({"reward": {"per_round": 1}}, "reward needs exactly per_round, weight_cap"),
+        ({"reward": {"per_round": 0, "weight_cap": 1}}, "reward.per_round is 0; expected a number above 0"),
+        ({"reward": {"per_round": "1e-19", "weight_cap": 1}}, "reward.per_round: '1e-19' is no number of tokens"),
+        ({"reward": {"per_round": 1, "weight_cap": 0}}, r"reward.weight_cap"),
         ({"privacy": {"clip": 1}}, "privacy needs exactly noise_multiplier, clip, delta, epsilon_budget"),
         ({"privacy": dict.fromkeys(("noise_multiplier", "clip", "delta", "epsilon_budget"), -1)}, "above 0"),
     ],

@@ -9,7 +9,11 @@ from anvil_chain import FOLDER
 
 from consilium_proto.contracts import REWARD_BRIDGE, REWARD_LEDGER
 
-ARTIFACTS = FOLDER.parents[1] / "proto" / "consilium_proto" / "contracts"
+ROOT = FOLDER.parents[1]
+ARTIFACTS = [
+    *(ROOT / "proto" / "consilium_proto" / "contracts").glob("*.json"),
+    *(ROOT / "scripts" / "consilium_bench" / "contracts").glob("*.json"),
+]
 
 
 def test_artifacts_are_rebuilt_byte_for_byte(node_packages: None, tmp_path: Path) -> None:
@@ -18,8 +22,8 @@ def test_artifacts_are_rebuilt_byte_for_byte(node_packages: None, tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     rebuilt = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert rebuilt == {path.name: path.read_bytes() for path in ARTIFACTS.glob("*.json")}
-    assert set(rebuilt) == {f"{REWARD_LEDGER}.json", f"{REWARD_BRIDGE}.json"}
+    assert rebuilt == {path.name: path.read_bytes() for path in ARTIFACTS}
+    assert set(rebuilt) == {f"{REWARD_LEDGER}.json", f"{REWARD_BRIDGE}.json", "MeasuredToken.json"}
 
 
 def test_sources_pass_the_linter(node_packages: None) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consilium_bench import child, our_side, report, rows, shapes
+from consilium_bench import child, locked_environment, our_side, report, rows, shapes
 from consilium_bench.__main__ import Bench, main
 from consilium_bench.cipher_paths import FAST, INTERFACE, PATHS
 from consilium_bench.cpu_time import REPETITIONS, Stages, medians
+from consilium_bench.evm_rate import our_side as evm_side
+from consilium_bench.evm_rate import token_work
+from consilium_bench.evm_rate.token_work import Call, Outcome
 from consilium_bench.rows import Row, Sense
 from consilium_proto import seal_buffers
 
@@ -98,6 +101,36 @@ def test_a_round_counts_what_each_client_does() -> None:
     assert bare.measured == pytest.approx(60 / 5)
     assert masked.measured == pytest.approx(60 / 7)
     assert (bare.met, bare.target, masked.met) == (bare.measured >= 12, 12, None)
+
+
+def test_both_evms_do_the_same(repository: Path) -> None:
+    """And not nothing: 110 mints and as many transfers, each of which writes storage."""
+    lock, folder = repository / "requirements" / "py-evm.txt", repository / "build" / "py-evm"
+    python = locked_environment.prepare(lock, folder, "py-evm (about 60 MB)")
+    ours = child.run("evm_rate.our_side", count=100)
+    theirs = child.run("evm_rate.py_evm_side", python=python, count=100)
+    assert (ours["gas"], ours["outcomes"]) == (theirs["gas"], theirs["outcomes"])
+    assert ours["gas"] > 220 * (21_000 + 5_000)
+    assert all(seconds > 0 for side in (ours, theirs) for seconds in side["seconds"].values())
+
+
+def test_another_outcome_of_one_transaction_is_seen() -> None:
+    honest = evm_side.Ledger().execute
+
+    def cheaper(call: Call) -> Outcome:
+        outcome = honest(call)
+        return outcome._replace(gas_used=outcome.gas_used - 1) if call.nonce == 9 else outcome
+
+    assert token_work.play(cheaper, 10)["outcomes"] != token_work.play(evm_side.Ledger().execute, 10)["outcomes"]
+
+
+def test_the_evms_are_compared_by_the_medians_of_their_runs() -> None:
+    ours = [{"count": 100, "seconds": {"mint": seconds, "transfer": 0.5}} for seconds in (0.1, 9.0, 0.2)]
+    theirs = [{"seconds": {"mint": seconds, "transfer": 1.5}} for seconds in (1.0, 0.9, 1.1)]
+    mints, ours_a_second, theirs_a_second, transfers, *_ = rows.evm_rows(ours, theirs)
+    assert (mints.measured, mints.met) == (pytest.approx(5), True)
+    assert (ours_a_second.measured, theirs_a_second.measured) == (pytest.approx(500), pytest.approx(100))
+    assert (transfers.measured, transfers.met) == (pytest.approx(3), False)
 
 
 def test_one_odd_time_of_three_isnt_multiplied_by_the_clients() -> None:

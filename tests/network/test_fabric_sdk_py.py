@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 HOSPITAL = "cleveland"
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -32,7 +32,7 @@ async def contract(network: Network, organization: str = "cleveland", user: str 
 
 
 async def write(found: Contract) -> SubmitResult:
-    return await found.submit("RegisterHospitalKey", KEY, timeout=60)
+    return await found.submit("RegisterHospitalKey", KEY, timeout=120)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
@@ -42,7 +42,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> Non
         await asyncio.sleep(0.25)
 
 
-async def recovered(network: Network, found: Contract, seconds: float = 90) -> None:
+async def recovered(network: Network, found: Contract, seconds: float = 240) -> None:
     """Wait until every process runs and all have the same blocks.
 
     Writes meanwhile: an orderer that missed a block learns of it from the next ones.
@@ -62,7 +62,7 @@ async def level(network: Network) -> bool:
 
 
 async def test_status_tells_of_every_process(network: Network) -> None:
-    await until(lambda: level(network), 20)
+    await until(lambda: level(network), 240)
     statuses = {each.name: each for each in await network.status()}
     hospitals = [each.name for each in network.topology.hospitals]
     expected = {f"{kind}.{name}" for name in hospitals for kind in ("peer", "orderer", "federation")}
@@ -132,7 +132,7 @@ async def test_an_orderer_that_hangs_is_restarted(network: Network) -> None:
             return network.pid("orderer.switzerland") != frozen
         return False
 
-    await until(replaced, 90)
+    await until(replaced, 240)
     async with contract(network) as found:
         await recovered(network, found)
 

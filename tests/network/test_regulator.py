@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_response_pb2, transaction_pb2
+from patience import persistently
 
 from consilium_network.certificates import Authority, OrganizationalUnit
 from consilium_network.layout import KeyPair
@@ -68,6 +69,7 @@ async def test_a_certificate_without_a_role_reads_nothing_of_the_hospitals(netwo
     pair = KeyPair.within(tmp_path)
     authority.identity("nobody.regulator", OrganizationalUnit.CLIENT, 1).save(pair)
     async with contract_of(profile) as contract:
+        await persistently(lambda: Federation(contract).read_hospital_key("HungaryMSP"))
         assert await Federation(contract).read_hospital_key("HungaryMSP") == KEY
     nobody = replace(profile, identity=KeyPairFiles(pair.certificate, pair.private_key))
     async with contract_of(nobody) as contract:

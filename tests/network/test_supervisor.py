@@ -49,7 +49,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[NetworkFolder]:
     await supervision.stop_supervisor(made.supervisor)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -117,11 +117,9 @@ async def test_changes_are_followed(folder: NetworkFolder) -> None:
     specify(folder, "peer.changed", SLEEP + " # new")
     specify(folder, "peer.added", SLEEP)
     await supervision.reload_supervisor(folder.supervisor)
-    await until(lambda: pid(folder, "peer.added") and pid(folder, "peer.changed"))
+    await until(lambda: pid(folder, "peer.added") and pid(folder, "peer.changed") not in (None, before["peer.changed"]))
+    await until(lambda: pid(folder, "peer.removed") is None and not lives(before["peer.removed"] or 0))
     assert pid(folder, "peer.kept") == before["peer.kept"]
-    assert pid(folder, "peer.changed") != before["peer.changed"]
-    assert pid(folder, "peer.removed") is None
-    assert not lives(before["peer.removed"] or 0)
 
 
 async def test_a_second_supervisor_is_refused_by_name(folder: NetworkFolder) -> None:

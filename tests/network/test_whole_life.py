@@ -28,6 +28,8 @@ from consilium_peers.profile import Profile
 
 pytestmark = pytest.mark.network
 
+COMMAND_SECONDS = 180
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def small(make_network: Callable[[str, Topology], Awaitable[Network]]) -> AsyncIterator[Network]:
@@ -44,7 +46,7 @@ async def command(network: Network, *words: str) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
     return process.returncode or 0, output.decode(), errors.decode()
 
 
@@ -236,10 +238,10 @@ async def test_an_interrupted_up_leaves_nothing_running_and_goes_on_later(
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
-    while b"joining" not in (line := await asyncio.wait_for(process.stderr.readline(), 60)):
+    while b"joining" not in (line := await asyncio.wait_for(process.stderr.readline(), COMMAND_SECONDS)):
         assert line, "it ended before it joined the channel"
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 60) == 130
+    assert await asyncio.wait_for(process.wait(), COMMAND_SECONDS) == 130
     assert not network.is_running
     await network.up(federation=False)
     assert all(each.running for each in await network.status())

@@ -1,10 +1,11 @@
-"""Two played gateways and the profile of a client that may use them."""
+"""Two played gateways and the profile of a client that may use them; a played channel whose study is rewarded."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,9 @@ from client_credentials import Credentials
 from played_gateway import PlayedGateway
 
 from consilium_peers.gateway import Contract, Gateway
+
+if TYPE_CHECKING:
+    from rewarded_chain import RewardedChain
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +47,16 @@ async def gateway(credentials: Credentials, gateways: tuple[PlayedGateway, Playe
 @pytest.fixture
 def contract(gateway: Gateway) -> Contract:
     return gateway.network().contract()
+
+
+@pytest.fixture(scope="session")
+def attested() -> RewardedChain:
+    """A rewarded chain whose first round waits for its last step; Alpha has named its payout address."""
+    from federation_world import ALPHA
+    from rewarded_chain import RewardedChain
+
+    made = RewardedChain()
+    made.begin_rewarded_study()
+    made.name_address(ALPHA)
+    made.play_to_attested()
+    return made

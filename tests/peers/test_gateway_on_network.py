@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from client_credentials import Credentials
+from patience import SETTLING_SECONDS
 
 from consilium_chaincode.shim.endorsement_policies import quorum_of
 from consilium_network.errors import NetworkStateError
@@ -27,6 +28,9 @@ from consilium_peers.gateway import Network as Channel
 from consilium_peers.profile import KeyPairFiles, Profile
 
 pytestmark = pytest.mark.network
+
+# What a query may take while the own peer is frozen: the first part of it is the frozen peer's.
+PASSED_OVER_SECONDS = 9
 
 
 @pytest.fixture
@@ -52,14 +56,14 @@ def key() -> bytes:
 
 async def until_level(network: Network, killed: int | None = None) -> None:
     """Wait until another process has taken the killed peer's place and all ledgers have the same number of blocks."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         statuses = await network.status()
         heights = {each.height for each in statuses if each.kind != "chaincode"}
         replaced = killed not in {each.pid for each in statuses}
         if replaced and all(each.running for each in statuses) and len(heights) == 1 and None not in heights:
             return
-        assert time.monotonic() < deadline, f"not level within 60 seconds: {statuses}"
+        assert time.monotonic() < deadline, f"not level within 180 seconds: {statuses}"
         await asyncio.sleep(0.25)
 
 
@@ -70,7 +74,7 @@ async def test_what_was_submitted_is_read_at_another_hospital(network: Network, 
     assert result.block > 0
     async with Gateway.connect(Profile.load(network.profile("longbeach"))) as gateway:
         other = gateway.network().contract(contract.chaincode)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + SETTLING_SECONDS
         while await other.evaluate("Get", key) != b"\x00value":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
@@ -115,7 +119,7 @@ async def test_a_keys_own_policy_is_enforced(contract: Contract, key: bytes) -> 
 
 async def read(events: AsyncIterator[ChaincodeEvent], count: int) -> list[ChaincodeEvent]:
     found: list[ChaincodeEvent] = []
-    async with asyncio.timeout(20), contextlib.aclosing(events):  # type: ignore[type-var]
+    async with asyncio.timeout(SETTLING_SECONDS), contextlib.aclosing(events):  # type: ignore[type-var]
         async for event in events:
             found.append(event)
             if len(found) == count:
@@ -164,11 +168,11 @@ async def test_everything_commits_once_though_the_own_peer_is_killed(
     start = (await contract.submit("Emit", b"Start", b"")).block
     reading = asyncio.create_task(read(channel.chaincode_events(contract.chaincode, start_block=start), 9))
     numbers = [str(number).encode() for number in range(8)]
-    writing = [asyncio.create_task(contract.submit("Emit", b"E", number, timeout=60)) for number in numbers[:4]]
+    writing = [asyncio.create_task(contract.submit("Emit", b"E", number, timeout=120)) for number in numbers[:4]]
     await asyncio.sleep(0.05)  # some are being endorsed or ordered now
     killed = network.pid("peer.cleveland")
     os.kill(killed, signal.SIGKILL)
-    writing += [asyncio.create_task(contract.submit("Emit", b"E", number, timeout=60)) for number in numbers[4:]]
+    writing += [asyncio.create_task(contract.submit("Emit", b"E", number, timeout=120)) for number in numbers[4:]]
     results = await asyncio.gather(*writing)
     events = await reading
     assert [event.name for event in events] == ["Start"] + ["E"] * 8
@@ -185,7 +189,7 @@ async def test_a_transaction_that_was_handed_over_commits_though_the_peer_dies(
     commit = await transaction.submit()
     killed = network.pid("peer.cleveland")
     os.kill(killed, signal.SIGKILL)
-    assert (await commit.status(30)).valid
+    assert (await commit.status(120)).valid
     await until_level(network, killed)
 
 
@@ -194,8 +198,8 @@ async def test_a_frozen_own_peer_is_passed_over(network: Network, contract: Cont
     os.kill(frozen, signal.SIGSTOP)
     try:
         began = time.monotonic()
-        assert await contract.evaluate("Echo", b"x", timeout=3) == b"x"
-        assert time.monotonic() - began < 3
+        assert await contract.evaluate("Echo", b"x", timeout=PASSED_OVER_SECONDS) == b"x"
+        assert time.monotonic() - began < PASSED_OVER_SECONDS
     finally:
         with contextlib.suppress(NetworkStateError, ProcessLookupError):
             os.kill(frozen, signal.SIGCONT)

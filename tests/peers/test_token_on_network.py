@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import SETTLING_SECONDS
 from soft_token import SoftToken
 
 from consilium_network.network import Network
@@ -55,12 +56,12 @@ async def test_a_transaction_signed_in_a_token_commits(network: Network, profile
         for number in range(4):  # a high s would be refused, and half of the raw signatures have one
             await contract.submit("Put", key, str(number).encode())
         block = (await contract.submit("Emit", b"Signed", key)).block
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SETTLING_SECONDS):
             async for event in gateway.network().chaincode_events(probe, start_block=block):
                 if event.payload == key:
                     break
     async with Gateway.connect(Profile.load(network.profile("hungary"))) as gateway:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + SETTLING_SECONDS
         while await gateway.network().contract(probe).evaluate("Get", key) != b"3":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

@@ -29,8 +29,15 @@ class ByteSearch:
         self._table[_hashed(np.frombuffer(b"".join(self._beginning), dtype="<u8"))] = True
 
     def first_in(self, path: Path) -> bytes | None:
-        """Return one of the byte strings that is in a file, also across the pieces in which it is read; or None."""
-        with path.open("rb") as file:
+        """Return one of the byte strings that is in a file, also across the pieces in which it is read; or None.
+
+        A running peer's databases rewrite their files: what was in one that is gone is in the block files too.
+        """
+        try:
+            opened = path.open("rb")
+        except FileNotFoundError:
+            return None
+        with opened as file:
             rest = b""
             while piece := file.read(CHUNK):
                 found = self._first_in(rest + piece)

@@ -28,10 +28,10 @@ from consilium_proto.records import RoundView, StudyView
 TWINS = ("twin-one", "twin-two")
 PRIVATE = "private"
 ROUNDS = {**dict.fromkeys(TWINS, 5), PRIVATE: 2}
-DEADLINES = {"open": 60, "sealed": 60, "anchored": 60, "aggregated": 60}
+DEADLINES = {"open": 180, "sealed": 180, "anchored": 180, "aggregated": 180}
 # Who is killed, one in each round of the first twin.
 VICTIMS = ("client hungary", "aggregator", "peer.cleveland", "orderer.hungary", "federation.switzerland")
-FINISHED_SECONDS = 240
+FINISHED_SECONDS = 600
 
 
 @dataclass
@@ -174,7 +174,9 @@ async def _undecided_round(federation: Federation, number: int) -> RoundView:
         while True:
             head = (await federation.read_study(TWINS[0])).head
             if head.round >= number and head.undecided:
-                return await federation.read_round(TWINS[0], head.round)
+                view = await federation.read_round(TWINS[0], head.round)
+                if not view.round.phase.decided:
+                    return view
             assert head.round <= number or head.undecided or head.final_rounds < ROUNDS[TWINS[0]]
             await asyncio.sleep(0.05)
 

@@ -39,6 +39,10 @@ HOSPITALS = {
     "switzerland": "SwitzerlandMSP",
 }
 MODEL = "ab" * 32
+# A phase lasts so long that no hospital of the test is late, or so short that its deadline can be waited for; the
+# tolerance is as long as a slow machine may take from a proposal to its endorsement.
+PHASE_SECONDS, TOLERANCE = 120, 8
+SHORT_SECONDS, SHORT_TOLERANCE = 8, 2
 _numbers = itertools.count(1)
 
 
@@ -56,7 +60,7 @@ class Party:
 
 @dataclass
 class PlayedStudy:
-    """A study of four hospitals with short deadlines."""
+    """A study of four hospitals."""
 
     terms: StudyTerms
     parties: dict[str, Party]
@@ -124,8 +128,9 @@ class PlayedStudy:
 
 
 @asynccontextmanager
-async def played_study(network: Network, seconds: int, tolerance: int = 2) -> AsyncIterator[PlayedStudy]:
-    """Start a study and its first round; its phases last `seconds`."""
+async def played_study(network: Network, *short: str) -> AsyncIterator[PlayedStudy]:
+    """Start a study and its first round; the deadlines of the phases that are named as short can be waited for."""
+    usual = dict.fromkeys(Deadlines.__struct_fields__, PHASE_SECONDS)
     terms = StudyTerms(
         study=f"played-{os.getpid()}-{next(_numbers)}",
         purpose="research",
@@ -134,8 +139,8 @@ async def played_study(network: Network, seconds: int, tolerance: int = 2) -> As
         max_colluding=1,
         rounds=2,
         attempts=2,
-        deadlines=Deadlines(**dict.fromkeys(Deadlines.__struct_fields__, seconds)),
-        clock_tolerance=tolerance,
+        deadlines=Deadlines(**{**usual, **dict.fromkeys(short, SHORT_SECONDS)}),
+        clock_tolerance=SHORT_TOLERANCE if short else TOLERANCE,
         code=MODEL,
         schema=MODEL,
         initial_model=MODEL,

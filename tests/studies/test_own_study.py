@@ -38,6 +38,7 @@ LOST_KEY = "switzerland"
 OLD_KEY = (9).to_bytes(32, "little").hex()
 STUDIES = ("own-table", "sick-table")
 SICK = "longbeach"
+COMMAND_SECONDS, STUDIES_SECONDS = 240, 480
 # Where the documented class is told, its model gives no numbers.
 SICK_MODEL = """
 class Sick(SmallNetwork):
@@ -77,7 +78,9 @@ class OwnStudy:
 
 def run_in(folder: Path, words: list[str], code: int = 0) -> str:
     """Run `consilium WORDS` in a hospital's folder and return what it printed."""
-    done = subprocess.run(command(words), cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command(words), cwd=folder, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+    )
     assert done.returncode == code, (words, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr
@@ -107,7 +110,7 @@ def prepare(page: Page, network: Network, root: Path, name: str) -> Path:
     sick = yaml.safe_load(page.block("yaml"))
     sick["study"], sick["rounds"] = "sick-table", 1
     sick["participants"]["LongBeachMSP"] = 500
-    sick["deadlines"] = {"open": 60, "sealed": 15, "anchored": 60, "aggregated": 60}
+    sick["deadlines"] = {"open": 60, "sealed": 25, "anchored": 60, "aggregated": 60}
     sick["clock_tolerance"] = 3
     sick["task"]["class"] = "sick_network.py:Sick"
     (folder / "sick.yaml").write_text(yaml.safe_dump(sick))
@@ -202,7 +205,7 @@ def run_agents(page: Page, network: Network, root: Path, folders: dict[str, Path
                 stdout=log,
                 stderr=log,
             )
-            stack.callback(process.wait, 20)
+            stack.callback(process.wait, 60)
             stack.callback(process.terminate)
             return process
 
@@ -216,7 +219,7 @@ def run_agents(page: Page, network: Network, root: Path, folders: dict[str, Path
         asyncio.run(until_keys_are_sealed(network))
         agents.append(start(folders[LOST_KEY], run_words))
         for agent in agents:
-            assert agent.wait(timeout=180) == 0, root
+            assert agent.wait(timeout=STUDIES_SECONDS) == 0, root
 
 
 async def register_old_key(network: Network) -> None:
@@ -226,7 +229,7 @@ async def register_old_key(network: Network) -> None:
 
 async def until_keys_are_sealed(network: Network) -> None:
     """Wait until both studies have their first key epochs, sealed to the key that is lost."""
-    async with Gateway.connect(Profile.load(network.profile("hungary"))) as gateway, asyncio.timeout(60):
+    async with Gateway.connect(Profile.load(network.profile("hungary"))) as gateway, asyncio.timeout(COMMAND_SECONDS):
         federation = Federation(gateway.network().contract())
         while not all([(await federation.read_study(name)).key_epoch for name in STUDIES]):
             await asyncio.sleep(0.2)
@@ -264,7 +267,8 @@ def test_a_hospital_with_one_class_only_takes_part(own: OwnStudy) -> None:
 
 def test_a_hospital_that_lost_its_key_opens_another_epoch_and_takes_part(own: OwnStudy) -> None:
     said = [entry["event"] for entry in log_entries(own, LOST_KEY)]
-    assert said.count("the key epoch doesn't open; opening another") == len(STUDIES)
+    # Once for each study, or again where a peer that was a block behind refused it.
+    assert said.count("the key epoch doesn't open; opening another") >= len(STUDIES)
     for study in STUDIES:
         status = json.loads(
             own.run("cleveland", "study", "status", study, "--profile", "profiles/client.yaml", "--json")
@@ -301,7 +305,7 @@ def test_changed_code_is_refused_until_the_policy_names_it(own: OwnStudy, tmp_pa
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=COMMAND_SECONDS,
         )
         assert checked.returncode == 1
         assert re.search(r"FAIL  policy and code .*code", checked.stdout)

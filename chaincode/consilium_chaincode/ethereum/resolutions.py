@@ -23,6 +23,12 @@ from consilium_proto.ethereum.scalars import from_data, from_quantity
 from consilium_proto.refusals import RefusalCode
 
 _KINDS = {EvmTerms: "evm-terms", BridgeTerms: "bridge-terms", BridgeDecision: "bridge-decision"}
+EPOCH_CAP_LIMIT = 2**84
+"""The most that an epoch may credit: 4,096 epochs of it fit into the 96 bits in which the contract keeps what waits for
+a hospital's address. What doesn't fit reverts, and with it the end of the round
+(`test_caps_leave_room_for_what_waits`).
+"""
+
 _NO_BRIDGE = "there is no bridge on record that could carry out decisions: enact its terms first"
 
 
@@ -107,6 +113,12 @@ def _check_caps(rewards: RewardLedgerTerms) -> None:
             RefusalCode.MALFORMED,
             f"a round's cap of {round_cap} and an epoch's of {epoch_cap}; the first is above 0 and the second not "
             "below the first",
+        )
+    if epoch_cap > EPOCH_CAP_LIMIT:
+        raise Refused(
+            RefusalCode.UNSAFE_TERMS,
+            f"an epoch's cap of {epoch_cap}; above {EPOCH_CAP_LIMIT} what waits for a hospital's address might not fit "
+            "into the contract's 96 bits, and rounds couldn't end",
         )
 
 

@@ -15,11 +15,11 @@ from consilium_proto.ethereum.rewards import (
 from consilium_proto.ethereum.scalars import from_data, from_quantity
 from consilium_proto.refusals import RefusalCode
 
-ADDRESS_PAUSE = 600_000
+ADDRESS_PAUSE = 60_000
 """How long, in milliseconds, a hospital's address stays once it was named.
 
 Naming one changes what the end of every rewarded round reads: a hospital that named addresses all the time could keep
-rounds from becoming final.
+rounds from becoming final (`test_an_address_stays_for_a_while`).
 """
 
 
@@ -43,7 +43,7 @@ def check_address_change(change: PayoutAddressChange, existing: PayoutAddressRec
         wait = -(-(existing.named_at + ADDRESS_PAUSE - timestamp) // 1000)
         raise Refused(
             RefusalCode.NOT_YET,
-            f"{existing.hospital} named {existing.account} less than {ADDRESS_PAUSE // 60_000} minutes ago; name "
+            f"{existing.hospital} named {existing.account} less than {ADDRESS_PAUSE // 1000} s ago; name "
             f"another in {wait} s",
         )
 

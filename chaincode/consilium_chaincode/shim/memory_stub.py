@@ -58,6 +58,11 @@ class Simulation:
     unprotected_query: bool = False
 
 
+def namespace_of(chaincode: str) -> str:
+    """Return what sets the public state of a registered chaincode apart; its collections begin so, too."""
+    return f"{chaincode}/"
+
+
 class MemoryLedger:
     """One channel. `chaincodes` are those that contracts call by name; each has a state of its own.
 
@@ -80,14 +85,14 @@ class MemoryLedger:
         creator: Creator,
         timestamp: int,
         transient: Mapping[str, bytes] | None = None,
+        tx_id: str = "",
     ) -> Simulation:
-        """Run a function on the committed state and return what it would do.
+        """Run a function on the committed state and return what it would do; without `tx_id` it gets a new one.
 
         Raises:
             ChaincodeError: the contract rejects the transaction.
         """
-        tx_id = hashlib.sha256(str(next(self._numbers)).encode()).hexdigest()
-        simulation = Simulation(tx_id, timestamp)
+        simulation = Simulation(tx_id or hashlib.sha256(str(next(self._numbers)).encode()).hexdigest(), timestamp)
         stub = MemoryStub(self, simulation, creator, function, arguments, transient or {}, (contract,))
         simulation.result = await contract.invoke(stub)
         if simulation.unprotected_query and (simulation.writes or simulation.policies):
@@ -100,7 +105,7 @@ class MemoryLedger:
 
     def namespace(self, contract: Contract) -> str:
         """Return what sets the state of a registered chaincode apart; empty for a contract that isn't registered."""
-        return next((f"{name}/" for name, known in self.chaincodes.items() if known is contract), "")
+        return next((namespace_of(name) for name, known in self.chaincodes.items() if known is contract), "")
 
     async def height(self, channel: str) -> int:
         """Return the number of blocks, as an endorser of that channel would know it."""
@@ -135,13 +140,13 @@ class MemoryLedger:
         self.commit([simulation])
         return simulation
 
-    def set_committed(self, key: str, value: bytes | None, version: Version) -> None:
+    def set_committed(self, key: str, value: bytes | None, version: Version, namespace: str = "") -> None:
         """Take over a public value (None: a deletion) as another ledger committed it, for replaying that ledger."""
         if value is None:
-            self.state.pop(("", key), None)
+            self.state.pop((namespace, key), None)
             return
-        held = self.state.get(("", key))
-        self.state["", key] = _Cell(value, version, held.validation_parameter if held else None)
+        held = self.state.get((namespace, key))
+        self.state[namespace, key] = _Cell(value, version, held.validation_parameter if held else None)
 
     def entries(self, collection: str, start: str, end: str) -> list[tuple[str, _Cell]]:
         """Return the committed entries of a range in the order of their keys' UTF-8 bytes."""

@@ -17,10 +17,9 @@ from consilium_peers.commands.arguments import study_name
 from consilium_peers.errors import GatewayError
 from consilium_peers.federation import Federation
 from consilium_proto import canonical
-from consilium_proto.ethereum.scalars import from_quantity
+from consilium_proto.ethereum.amounts import tokens_of_amount
 from consilium_proto.records import Round, RoundView, StudyPhase, StudyTerms, StudyView
 from consilium_proto.refusals import RefusalCode
-from consilium_proto.rewards.tokens import as_tokens
 
 EXAMPLES = """examples:
   consilium study digest study.yaml
@@ -154,7 +153,7 @@ def _reward(terms: StudyTerms) -> str:
     """Say what a final round is worth."""
     if terms.reward is msgspec.UNSET:
         return "none"
-    tokens = as_tokens(from_quantity(terms.reward.pot))
+    tokens = tokens_of_amount(terms.reward.pot)
     return f"{tokens} tokens for each final round, shared by samples of which {terms.reward.weight_cap} count at most"
 
 
@@ -200,7 +199,7 @@ def _status(arguments: argparse.Namespace) -> int:
 def _reward_document(terms: StudyTerms) -> dict[str, Any] | None:
     if terms.reward is msgspec.UNSET:
         return None
-    return {"per_round": as_tokens(from_quantity(terms.reward.pot)), "weight_cap": terms.reward.weight_cap}
+    return {"per_round": tokens_of_amount(terms.reward.pot), "weight_cap": terms.reward.weight_cap}
 
 
 def _silence(state: Round) -> list[str]:

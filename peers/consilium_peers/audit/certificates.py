@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from consilium_peers.audit.entries import common_name
 from consilium_peers.audit.errors import BrokenLedgerError
-from consilium_peers.audit.history import Configured, History, common_name
+from consilium_peers.audit.history import Configured, History
 from consilium_proto.access_roles import ATTRIBUTES_OID, ROLE_ATTRIBUTE
 from consilium_trail.blocks.configuration import ChannelConfiguration
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consilium_peers.audit.history import Entry, History
+from consilium_peers.audit.entries import Entry
+from consilium_peers.audit.history import History
 from consilium_peers.audit.moments import shown_moment
 from consilium_peers.audit.transitions import round_states
 from consilium_proto.records import Disproof, Listing, MalformedChunk, Readmission

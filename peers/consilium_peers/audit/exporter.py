@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 
 from consilium_peers.audit.certificates import role_of
-from consilium_peers.audit.history import common_name
+from consilium_peers.audit.entries import common_name
 from consilium_proto.access_roles import ROLE_ATTRIBUTE, AccessRole
 from consilium_trail.archive.reading import TrailReader
 

@@ -11,85 +11,20 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
+from consilium_peers.audit.entries import CalledTransaction, Entry, is_readable
 from consilium_peers.audit.errors import BrokenLedgerError, NotOnLedgerError
-from consilium_peers.audit.ledger_keys import read_key
 from consilium_peers.gateway import Network
-from consilium_proto.canonical import Record, decode
-from consilium_proto.errors import WireError
+from consilium_proto.canonical import Record
+from consilium_proto.ethereum.scalars import EVM_CHAINCODE
 from consilium_trail.blocks.block import Block, data_hash, decode_block
 from consilium_trail.blocks.configuration import ChannelConfiguration, decode_configuration
-from consilium_trail.blocks.read_write_sets import Version, Write
-from consilium_trail.blocks.transactions import CONFIG, Invocation, Signer, Transaction, decode_transaction
+from consilium_trail.blocks.transactions import CONFIG, Signer, decode_transaction
 from consilium_trail.errors import MalformedTransactionError, TrailError
-from consilium_trail.subjects import subject_of
 from consilium_trail.validation_codes import VALID, code_name
 
 R = TypeVar("R", bound=Record)
 Say = Callable[[int, int], None]
 """Tells how many blocks of how many were read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A transaction of the federation's chaincode.
-
-    Attributes:
-        block, position: where it is.
-        code: VALID, or why peers found it invalid.
-        proposed: milliseconds since 1970, as its client claims.
-        creator: the MSP id of who sent it.
-        certificate: the common name in the creator's certificate.
-        endorsers: the MSP ids of who endorsed it.
-        function, argument: what was asked.
-        study, round: what it was asked about, as the argument says; "" and 0 for neither.
-        event: the event's name, "" without one.
-        writes: keys and values; nothing of it was applied unless the transaction is valid.
-        read_versions: which transactions had written what this one read.
-        size: of the whole envelope, in bytes.
-    """
-
-    block: int
-    position: int
-    tx_id: str
-    code: str
-    proposed: int
-    creator: str
-    certificate: str
-    endorsers: tuple[str, ...]
-    function: str
-    argument: bytes
-    study: str
-    round: int
-    event: str
-    writes: tuple[Write, ...]
-    read_versions: frozenset[Version]
-    size: int
-
-    @property
-    def valid(self) -> bool:
-        """True when its writes were applied."""
-        return self.code == VALID
-
-    def written(self, kind: type[R], key_kind: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], R]]:
-        """Yield the records of a kind that it wrote, with their keys' attributes, which begin with `attributes`."""
-        for write in self.writes:
-            key = read_key(write.key)
-            if key.kind == key_kind and write.value is not None and key.attributes[: len(attributes)] == attributes:
-                yield key.attributes, _record(kind, write.value, self)
-
-    def asked(self, kind: type[R]) -> R:
-        """Return the argument."""
-        return _record(kind, self.argument, self)
-
-
-def _record(kind: type[R], value: bytes, entry: Entry) -> R:
-    try:
-        return decode(kind, value)
-    except WireError as error:
-        raise BrokenLedgerError(f"transaction {entry.tx_id} of block {entry.block}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +54,7 @@ class History:
     Attributes:
         chaincode: the federation's chaincode.
         entries: its transactions, also invalid ones, in the ledger's order.
+        evm_entries: of whatever chaincode, those that write the EVM's state; `writes` are in that state.
         configurations: in their order.
         signers: who signed valid transactions, by serialized identity.
     """
@@ -126,6 +62,7 @@ class History:
     chaincode: str
     height: int = 0
     entries: list[Entry] = field(default_factory=list)
+    evm_entries: list[Entry] = field(default_factory=list)
     configurations: list[Configured] = field(default_factory=list)
     signers: dict[bytes, SignerSeen] = field(default_factory=dict)
     _of_study: dict[str, list[Entry]] = field(default_factory=dict)
@@ -167,12 +104,17 @@ class History:
         """Yield the transactions whose writes were applied."""
         return (entry for entry in self.entries if entry.valid)
 
+    def valid_of_evm(self) -> Iterator[Entry]:
+        """Yield what was written in the EVM's state."""
+        return (entry for entry in self.evm_entries if entry.valid)
+
     def up_to(self, height: int) -> History:
         """Return what the blocks below `height` say; of signers, all that were seen at all."""
         return History(
             chaincode=self.chaincode,
             height=min(height, self.height),
             entries=[entry for entry in self.entries if entry.block < height],
+            evm_entries=[entry for entry in self.evm_entries if entry.block < height],
             configurations=[each for each in self.configurations if each.block < height],
             signers=self.signers,
             _of_study={
@@ -217,12 +159,15 @@ class History:
         invocation = transaction.invocation
         if invocation is None:
             return
-        # An invalid transaction may name endorsers that never existed.
+        # An invalid transaction may name endorsers that never existed, and a valid one what peers passed over.
         for endorsement in invocation.endorsements if code == VALID else ():
-            self._saw(endorsement.endorser, "endorsed", block.number)
+            if endorsement.endorser.raw in self.signers or is_readable(endorsement.endorser.certificate):
+                self._saw(endorsement.endorser, "endorsed", block.number)
+        called = CalledTransaction(block.number, position, code, transaction, invocation, len(envelope))
         if invocation.chaincode == self.chaincode:
-            entry = _entry(block.number, position, code, transaction, invocation, len(envelope))
-            self.note(entry)
+            self.note(called.entry(self.chaincode))
+        if any(each.namespace == EVM_CHAINCODE and each.writes for each in invocation.sets):
+            self.evm_entries.append(called.entry(EVM_CHAINCODE))
 
     def _saw(self, signer: Signer, act: str, block: int) -> None:
         seen = self.signers.get(signer.raw)
@@ -231,40 +176,6 @@ class History:
         else:
             seen.acts.add(act)
             seen.last_block = block
-
-
-def common_name(certificate: bytes) -> str:
-    """Return the common name in a certificate (PEM); "" when there is none, or no certificate."""
-    try:
-        names = x509.load_pem_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
-        return ""
-    return str(names[0].value) if names else ""
-
-
-def _entry(block: int, position: int, code: str, transaction: Transaction, invocation: Invocation, size: int) -> Entry:
-    envelope = transaction.envelope
-    creator = envelope.creator
-    own = [each for each in invocation.sets if each.namespace == invocation.chaincode]
-    about = subject_of(invocation.arguments)
-    return Entry(
-        block=block,
-        position=position,
-        tx_id=envelope.tx_id,
-        code=code,
-        proposed=envelope.timestamp,
-        creator="" if creator is None else creator.msp_id,
-        certificate="" if creator is None else common_name(creator.certificate),
-        endorsers=tuple(sorted({each.endorser.msp_id for each in invocation.endorsements})),
-        function=invocation.function,
-        argument=invocation.arguments[0] if invocation.arguments else b"",
-        study=about.study,
-        round=about.round,
-        event=invocation.event.name if invocation.event else "",
-        writes=tuple(write for each in own for write in each.writes),
-        read_versions=frozenset(read.version for each in own for read in each.reads if read.version is not None),
-        size=size,
-    )
 
 
 async def read_history(network: Network, say: Say | None = None, end: int | None = None) -> History:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from consilium_peers.audit.entries import Entry
 from consilium_peers.audit.errors import NotOnLedgerError
-from consilium_peers.audit.history import Entry, History
+from consilium_peers.audit.history import History
 from consilium_peers.audit.key_holders import key_epochs
 from consilium_peers.audit.transitions import round_states, study_terms
 from consilium_proto.records import Anchor, Join, KeyEpoch, Publication, Round, RoundPhase, StudyTerms

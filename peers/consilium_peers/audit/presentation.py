@@ -19,6 +19,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Digests and transaction ids are cut in tables alone; JSON and CSV have them whole.
 _LONGEST_IN_A_TABLE = 16
 _HEX = frozenset("0123456789abcdef")
+_HASH_LENGTH = 66
 
 
 def as_json(rows: Sequence[Row]) -> str:
@@ -83,4 +84,6 @@ def _cut(text: str) -> str:
 
 
 def _cut_word(word: str) -> str:
-    return word[:_LONGEST_IN_A_TABLE] if len(word) > _LONGEST_IN_A_TABLE and set(word) <= _HEX else word
+    # Ethereum's hashes are cut as others are, addresses aren't.
+    digits = word[2:] if word.startswith("0x") and len(word) == _HASH_LENGTH else word
+    return word[:_LONGEST_IN_A_TABLE] if len(word) > _LONGEST_IN_A_TABLE and set(digits) <= _HEX else word

@@ -12,7 +12,8 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from consilium_peers.audit.history import Entry, History
+from consilium_peers.audit.entries import Entry
+from consilium_peers.audit.history import History
 from consilium_peers.audit.moments import shown_moment
 from consilium_peers.audit.transitions import last_states, study_terms
 from consilium_trail.blocks.read_write_sets import Version

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consilium_peers.audit.configuration_changes import changed_elements
-from consilium_peers.audit.history import common_name
+from consilium_peers.audit.entries import common_name
 from consilium_peers.audit.ledger_keys import shown_key
 from consilium_peers.audit.moments import shown_moment
 from consilium_trail.blocks.block import Block

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from consilium_peers.audit.entries import Entry
 from consilium_peers.audit.errors import NotOnLedgerError
-from consilium_peers.audit.history import Entry, History
+from consilium_peers.audit.history import History
 from consilium_peers.audit.moments import shown_moment
 from consilium_proto.records import Round, StudyTerms
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,10 +18,11 @@ from consilium_peers.audit.lineage import NEWEST, LineageStep, lineage
 from consilium_peers.audit.moments import read_moment
 from consilium_peers.audit.participation import Act, participation
 from consilium_peers.audit.privacy_spent import Account, Spending, accounts, spendings
+from consilium_peers.audit.rewards import CLAIMS_ARE_REPORTS, Payout, Reward, payouts, rewards
 from consilium_peers.audit.round_costs import RoundCost, round_costs
 from consilium_peers.audit.studies import StudySummary, study_summaries
 from consilium_peers.audit.transitions import Transition, transitions
-from consilium_peers.commands.arguments import organization, round_number, study_name
+from consilium_peers.commands.arguments import epoch_number, organization, round_number, study_name
 from consilium_peers.commands.connecting import add_command, add_formats, network_of, say_progress, show
 from consilium_peers.federation import Federation
 
@@ -74,6 +76,15 @@ def register(commands: Any) -> None:
     summary = "show what each round cost the ledger: transactions, bytes, how soon they were seen"
     costs = _question(commands, "costs", summary, "costs heart", RoundCost, _costs)
     costs.add_argument("study", type=study_name, help="the study's identifier")
+
+    summary = "show what a study's rounds credited to whom, and where that is paid"
+    rewarded = _question(commands, "rewards", summary, "rewards heart", Reward, _rewards)
+    rewarded.add_argument("study", type=study_name, help="the study's identifier")
+
+    summary = "show the payouts of closed epochs of rewards, and which of them hospitals reported as claimed"
+    claims = _question(commands, "claims", summary, "claims --epoch 1", Payout, _claims)
+    claims.description = f"{claims.description} {CLAIMS_ARE_REPORTS}"
+    claims.add_argument("--epoch", type=epoch_number, help="of this epoch alone")
 
 
 def _question(
@@ -145,3 +156,13 @@ def _certificates(history: History, arguments: argparse.Namespace) -> Sequence[C
 
 def _costs(history: History, arguments: argparse.Namespace) -> Sequence[RoundCost]:
     return round_costs(history, arguments.study)
+
+
+def _rewards(history: History, arguments: argparse.Namespace) -> Sequence[Reward]:
+    return rewards(history, arguments.study)
+
+
+def _claims(history: History, arguments: argparse.Namespace) -> Sequence[Payout]:
+    # On standard error, so that no form of the answer is without it.
+    print(CLAIMS_ARE_REPORTS, file=sys.stderr)
+    return payouts(history, arguments.epoch)

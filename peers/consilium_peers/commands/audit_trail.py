@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         roots = TrustedRoots.load(arguments.roots)
         started = time.monotonic()
-        found = verify_trail(arguments.trail, roots, _Progress(), arguments.artifacts)
+        with _Progress() as progress:
+            found = verify_trail(arguments.trail, roots, progress, arguments.artifacts)
         seconds = time.monotonic() - started
         reports, exporter = "", None
         if found.verdict is Verdict.SOUND:
@@ -123,12 +125,28 @@ def _with_reports(found: Verification, trail: Path) -> tuple[Verification, str]:
 
 
 class _Progress:
-    """Tells on standard error how far a verification is, every few seconds."""
+    """Tells on standard error how far a verification is, every few seconds: also while one transaction is run again.
+
+    A transaction of the EVM may take as long as it took its endorsers, so the telling has a thread of its own.
+    """
 
     def __init__(self) -> None:
-        self._said = time.monotonic()
+        self._done = self._of = 0
+        self._over = threading.Event()
+        self._telling = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> _Progress:
+        self._telling.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._telling.join()
 
     def __call__(self, done: int, of: int) -> None:
-        if time.monotonic() - self._said >= _SAY_EVERY_SECONDS:
-            self._said = time.monotonic()
-            print(f"verified {done} of {of} blocks", file=sys.stderr)
+        self._done, self._of = done, of
+
+    def _tell(self) -> None:
+        while not self._over.wait(_SAY_EVERY_SECONDS):
+            if self._of:
+                print(f"verified {self._done} of {self._of} blocks", file=sys.stderr, flush=True)

@@ -78,6 +78,11 @@ class CollectionSet:
     writes: tuple[HashedWrite, ...]
     metadata_writes: tuple[MetadataWrite, ...]
 
+    @property
+    def changes(self) -> bool:
+        """True when anything is written."""
+        return bool(self.writes or self.metadata_writes)
+
 
 @dataclass(frozen=True, slots=True)
 class NamespaceSet:
@@ -93,7 +98,7 @@ class NamespaceSet:
     @property
     def changes(self) -> bool:
         """True when anything is written."""
-        private = any(each.writes or each.metadata_writes for each in self.collections)
+        private = any(each.changes for each in self.collections)
         return bool(self.writes or self.metadata_writes or private)
 
 

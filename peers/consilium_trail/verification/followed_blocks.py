@@ -1,7 +1,8 @@
-"""A channel that is followed block by block: the contract's replay alone, without signatures and policies.
+"""A channel that is followed block by block: the federation's replay alone, without signatures and policies.
 
 For who reads blocks from a peer of its own, which has checked them, and wants to know that what a quorum endorsed is
-what the contract does. A trail from somebody else is verified in full by `verify`.
+what the contract does. A trail from somebody else is verified in full by `verify`. The EVM isn't run here: what it
+wrote is taken as committed, so that its transactions, however long they ran, cost a follower nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from consilium_trail.errors import MalformedBlockError, TrailError
 from consilium_trail.validation_codes import VALID, code_name
 from consilium_trail.verification.findings import Place, UnsoundError
 from consilium_trail.verification.replay import KeptCell, Replay
+from consilium_trail.verification.replayed_contracts import federation_alone
 
 _FORMAT = "consilium replayed ledger 1"
 
@@ -51,7 +53,7 @@ class FollowedBlocks:
         # One thread may take a block while another keeps the state; and half a block's state is none to go on from.
         self._one_at_a_time = threading.Lock()
         self._whole = True
-        self._replay = Replay(channel)
+        self._replay = Replay(channel, federation_alone)
 
     @classmethod
     def restored(cls, channel: str, kept: bytes) -> FollowedBlocks:

@@ -7,7 +7,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,19 @@ class Specification:
         self._process = process
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         # Reads all the time, so that neither side ever waits for the other with a full pipe.
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @classmethod
+    @contextmanager
+    def started(cls, command: Sequence[str]) -> Iterator[Specification]:
+        """Run a program that answers cases until the block ends; then it is ended."""
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            running = cls(process)
+            try:
+                yield running
+            finally:
+                running._end()
 
     def begin(self, case: Case) -> None:
         """Hand a case over; answers come in the same order.
@@ -61,6 +73,14 @@ class Specification:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _end(self) -> None:
+        self._process.kill()
+        # The pipe ends with the process; closing it before the reader has seen that would be an error in its thread.
+        self._reader.join()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # a case that nobody reads any more
+            self._process.stdin.close()
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -76,13 +96,8 @@ def specification(lock: Path, folder: Path) -> Iterator[Specification]:
         ChildError: it can't be installed.
     """
     python = locked_environment.prepare(lock, folder, "Ethereum's executable specification (about 40 MB)")
-    with subprocess.Popen(
-        [str(python), str(_PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield Specification(process)
-        finally:
-            process.kill()
+    with Specification.started([str(python), str(_PROGRAM)]) as running:
+        yield running
 
 
 def own_answer(case: Case) -> dict[str, Any]:

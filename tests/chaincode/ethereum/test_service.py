@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from answering_peer import answering, tx_id_of
 from ethereum_world import GAS_CAP, TERMS, EvmLedger, entry, identity_transaction, question
 from msgspec.structs import replace
@@ -90,3 +91,12 @@ async def test_what_takes_too_long_is_ended_and_others_are_served_meanwhile() ->
         assert len(waits) >= 2
         after = await peer.send("after", "Execute", identity_transaction(CONTRACT))
         assert decode(ReceiptRecord, after.payload).status == 1
+
+
+def test_without_an_event_loop_a_long_execution_runs_through() -> None:
+    ledger = busy_ledger()
+    heavy = ledger.place(bytes([0xC3]) * 20, assemble("JUMPDEST GAS POP PUSH0 JUMP"))
+    with pytest.raises(StopIteration) as ended:
+        ledger.propose("Execute", identity_transaction(heavy)).send(None)
+    receipt = decode(ReceiptRecord, ended.value.value.result)
+    assert receipt.error.startswith("OutOfGas")

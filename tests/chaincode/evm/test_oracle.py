@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -53,9 +52,7 @@ def test_a_case_is_the_same_whenever_it_is_made() -> None:
 
 
 def test_a_process_that_ends_is_noticed() -> None:
-    command = [sys.executable, "-c", "input(); print('{}')"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        ending = Specification(process)
+    with Specification.started([sys.executable, "-c", "input(); print('{}')"]) as ending:
         ending.begin(make_case(SEED, 1))
         assert ending.answer() == {}
         with pytest.raises(ChildError, match="process ended"):

@@ -8,6 +8,9 @@ import pytest_asyncio
 sys.path.insert(0, str(Path(__file__).parent))
 # The contract's own tests have the ledgers on which every course of a study can be played.
 sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "federation"))
+# The trail's tests have the channels whose every key is theirs.
+sys.path.append(str(Path(__file__).parents[1] / "trail"))
+sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
 
 from audited_study import AuditedStudy, play_study
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from federation_ledger import FederationLedger, Refusal
 
 from consilium_chaincode.shim.memory_stub import Simulation
-from consilium_peers.audit.history import Entry, History
+from consilium_peers.audit.entries import Entry
+from consilium_peers.audit.history import History
 from consilium_proto.canonical import Record, encode
 from consilium_trail.blocks.read_write_sets import Version, Write
 from consilium_trail.subjects import subject_of

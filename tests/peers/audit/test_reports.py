@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from consilium_peers.audit.presentation import as_csv, as_json, as_table
 from consilium_peers.audit.privacy_spent import Account
-from consilium_peers.audit.report.content import Report, study_report
+from consilium_peers.audit.report.content import study_report
 from consilium_peers.audit.report.html_page import FORMAT, html_page
 from consilium_peers.audit.report.pdf_pages import pdf_pages
+from consilium_peers.audit.report.sections import Report
 from consilium_peers.audit.round_costs import RoundCost
 from consilium_proto.records import RoundPhase
 from consilium_trail.archive.writing import facts_digest

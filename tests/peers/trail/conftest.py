@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "federation"))
+sys.path.append(str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from consilium_trail.roots import TrustedRoots
@@ -25,6 +26,12 @@ def good() -> Path:
 def of_another_peer() -> Path:
     """The same study, exported by another hospital from its own peer."""
     return FORMAT_1 / "hungary.zip"
+
+
+@pytest.fixture(scope="session")
+def rewarded() -> Path:
+    """A trail that `scripts/make_reward_trail_fixture.py` made: a rewarded round and transactions of the EVM."""
+    return Path(__file__).parent / "format-1-rewards" / "cleveland.zip"
 
 
 @pytest.fixture(scope="session")

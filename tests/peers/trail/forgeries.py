@@ -9,7 +9,8 @@ from typing import Any
 import federation_world as world
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from fabric_protos.common import common_pb2, configuration_pb2
-from played_chain import FEDERATION, Call, PlayedChain
+from played_calls import FEDERATION, Call
+from played_chain import PlayedChain
 
 from consilium_chaincode.federation import state_keys
 from consilium_network.certificates import Authority
@@ -305,7 +306,7 @@ FORGED: dict[str, Forgery] = {
     "a client in an admin's place": Forgery(changed(let_a_client_do_it), Step.REPLAY, "refuses it: FORBIDDEN"),
     "a function that there isn't": Forgery(changed(call_what_is_not_there), Step.REPLAY, "unknown function"),
     "a chaincode that writes another one's state": Forgery(
-        write_from_another_chaincode, Step.REPLAY, "chaincode other wrote the federation's state"
+        write_from_another_chaincode, Step.REPLAY, "chaincode other wrote the state of federation"
     ),
     "two endorsements of three": Forgery(
         endorsed_by((world.ALPHA, "peer"), (world.BETA, "peer")), Step.POLICIES, "isn't satisfied by AlphaMSP, BetaMSP$"

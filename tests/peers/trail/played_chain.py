@@ -9,62 +9,32 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import federation_world as world
 from fabric_protos.common import common_pb2
-from fabric_protos.ledger.rwset import rwset_pb2
-from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import (
-    chaincode_event_pb2,
     chaincode_pb2,
     proposal_pb2,
-    proposal_response_pb2,
     transaction_pb2,
 )
 from federation_ledger import run
+from played_calls import FEDERATION, Call, State, endorsed_action, state_of, states_of
 from played_membership import CHANNEL, ChainMember, PlayedConsortium
 
 from consilium_chaincode.federation.contract import FederationContract
-from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation
+from consilium_chaincode.shim.contract import Contract
+from consilium_chaincode.shim.memory_stub import MemoryLedger, Simulation, namespace_of
 from consilium_chaincode.shim.stub import Creator
 from consilium_proto.canonical import Record, digest, encode
-from consilium_proto.records import RoundReference, StudyApprovalRequest, StudyReference
+from consilium_proto.records import RoundReference, StudyApprovalRequest, StudyReference, StudyTerms
 from consilium_proto.witnesses import witnessed_by
 from consilium_trail.archive.writing import write_trail
 from consilium_trail.blocks.block import Header, data_hash, decode_block
 from consilium_trail.roots import TrustedRoots
 
-FEDERATION = "federation"
 VALID, MVCC_READ_CONFLICT = 0, 11
-Reads = dict[str, tuple[int, int] | None]
-
-
-@dataclass
-class Call:
-    """What a transaction consists of; change it before it is signed to make a defective one."""
-
-    creator: ChainMember
-    function: str
-    arguments: tuple[bytes, ...]
-    chaincode: str = FEDERATION
-    version: str = "1"
-    reads: Reads = field(default_factory=dict)
-    writes: dict[str, bytes | None] = field(default_factory=dict)
-    event: tuple[str, bytes] | None = None
-    answer: bytes = b""
-    timestamp: int = 0
-    nonce: bytes = field(default_factory=lambda: os.urandom(24))
-    endorsers: Sequence[ChainMember] = ()
-    namespace: str = ""
-    """Where the reads and writes are, if not in the chaincode's own state."""
-    ranges: Sequence[tuple[str, str, Reads]] = ()
-    policies: dict[str, bytes] = field(default_factory=dict)
-    """Keys' own endorsement policies."""
-    proposer: ChainMember | None = None
-    tx_id: str = ""
 
 
 class PlayedChain:
@@ -75,8 +45,8 @@ class PlayedChain:
         self.configuration = consortium.configuration
         self.now = now or consortium.now
         self.raw: list[bytes] = []
-        self.contract = FederationContract(clock=lambda: self.now)
-        self.ledger = MemoryLedger(CHANNEL)
+        self.contracts: dict[str, Contract] = {FEDERATION: FederationContract(clock=lambda: self.now)}
+        self.ledger = MemoryLedger(CHANNEL, self.contracts)
         self._previous = b""
         self._configured_in = 0
         self.orderers: tuple[ChainMember, ...] = consortium.orderers[:3]
@@ -86,30 +56,39 @@ class PlayedChain:
 
     # ---- transactions
 
-    def simulate(self, function: str, record: Record, organization: str, role: str = "client") -> Call:
+    def simulate(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> Call:
         """Run the contract and return what an honest transaction would hold."""
         creator = self.consortium.members[organization, role]
+        nonce = os.urandom(24)
         self.now += 10
         simulation: Simulation = run(
             self.ledger.simulate(
-                self.contract,
+                self.contracts[chaincode],
                 function,
                 encode(record),
                 creator=Creator.from_certificate(organization, creator.certificate_pem),
                 timestamp=self.now,
+                tx_id=hashlib.sha256(nonce + creator.serialized).hexdigest(),
             )
         )
+        states = {name: state_of(simulation, namespace_of(name)) for name in self.contracts}
+        own = states.pop(chaincode)
         return Call(
             creator=creator,
             function=function,
             arguments=(encode(record),),
-            reads={key: version for (_, key), version in simulation.reads.items()},
-            writes={key: value for (_, key), value in simulation.writes.items()},
+            chaincode=chaincode,
+            reads=own.reads,
+            writes=own.writes,
             event=tuple(simulation.event) if simulation.event else None,
             answer=simulation.result,
             timestamp=self.now,
+            nonce=nonce,
             endorsers=self.consortium.endorsers,
-            ranges=[(each.start, each.end, dict(each.found)) for each in simulation.ranges],
+            ranges=own.ranges,
+            others={name: state for name, state in states.items() if state != State()},
         )
 
     def sign(self, call: Call, change: Callable[[Any], None] | None = None) -> bytes:
@@ -127,7 +106,7 @@ class PlayedChain:
         outer = common_pb2.SignatureHeader(creator=call.creator.serialized, nonce=call.nonce).SerializeToString()
         inner = common_pb2.SignatureHeader(creator=proposer.serialized, nonce=call.nonce).SerializeToString()
         header = common_pb2.Header(channel_header=channel_header.SerializeToString(), signature_header=outer)
-        action = _endorsed_action(call, header.channel_header, inner)
+        action = endorsed_action(call, header.channel_header, inner)
         if change is not None:
             change(action)
         transaction = transaction_pb2.Transaction(
@@ -159,14 +138,16 @@ class PlayedChain:
         """Seal transactions as they are and take over what they write."""
         number = self.seal([self.sign(call) for call in calls])
         for position, call in enumerate(calls):
-            if call.chaincode == FEDERATION and not call.namespace:
-                for key, value in call.writes.items():
-                    self.ledger.set_committed(key, value, (number, position))
+            for name, state in states_of(call).items():
+                for key, value in state.writes.items():
+                    self.ledger.set_committed(key, value, (number, position), namespace_of(name))
         return number
 
-    def submit(self, function: str, record: Record, organization: str, role: str = "client") -> int:
+    def submit(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> int:
         """Commit an honest transaction in a block of its own."""
-        return self.commit(self.simulate(function, record, organization, role))
+        return self.commit(self.simulate(function, record, organization, role, chaincode))
 
     def configure(self, envelope: bytes) -> int:
         """Seal a block with a configuration."""
@@ -181,37 +162,46 @@ class PlayedChain:
         self.now += 10
         self.commit(self.definition(FEDERATION))
 
-    def definition(self, chaincode: str) -> Call:
-        """Return the transaction that commits a chaincode's definition."""
+    def definition(self, chaincode: str, policy: Any = None) -> Call:
+        """Return the transaction that commits a chaincode's definition, under the channel's policy or its own."""
         return Call(
             creator=self.consortium.members[world.ALPHA, "admin"],
             function="CommitChaincodeDefinition",
             arguments=(),
             chaincode="_lifecycle",
             version="syscc",
-            writes=self.configuration.definition(chaincode),
+            writes=self.configuration.definition(chaincode, policy),
             timestamp=self.now,
             endorsers=self.consortium.endorsers,
         )
 
-    def begin_study(self, rounds: int = 3) -> int:
-        """Found the consortium and propose a study; return the proposal's block."""
+    def found(self) -> None:
+        """Found the consortium."""
         self.begin()
         for hospital in world.HOSPITALS:
             self.submit("ApproveConsortium", world.consortium(), hospital, "admin")
         self.submit("EnactConsortium", world.consortium(), world.ALPHA, "admin")
+
+    def begin_study(self, rounds: int = 3) -> int:
+        """Found the consortium and propose a study; return the proposal's block."""
+        self.found()
         return self.submit("ProposeStudy", world.terms(rounds=rounds), world.ALPHA, "admin")
 
-    def activate(self, rounds: int = 3) -> None:
+    def activate(self, terms: StudyTerms | None = None) -> None:
         """Approve and activate the study, and open its key epoch."""
-        terms = digest(world.terms(rounds=rounds))
+        approved = StudyApprovalRequest(study=world.STUDY, terms=digest(terms or world.terms(rounds=3)))
         for hospital in world.HOSPITALS[:3]:
-            self.submit("ApproveStudy", StudyApprovalRequest(study=world.STUDY, terms=terms), hospital, "admin")
+            self.submit("ApproveStudy", approved, hospital, "admin")
         self.submit("ActivateStudy", StudyReference(study=world.STUDY), world.ALPHA, "admin")
         self.submit("OpenKeyEpoch", world.key_epoch(), world.ALPHA)
 
     def play_round(self, number: int = 1, base: str = world.MODEL_0) -> None:
         """Play a round of the active study to its end; a phase's writes share a block."""
+        self.play_to_attested(number, base)
+        self.advance(number)
+
+    def play_to_attested(self, number: int = 1, base: str = world.MODEL_0) -> None:
+        """Play a round until only its last step is missing."""
         self.submit("OpenRound", world.opening(round=number, base=base), world.ALPHA)
         named = {"round": number}
         self.commit(
@@ -229,12 +219,15 @@ class PlayedChain:
         self.advance(number)
         self._all("Reveal", number, lambda name, _: world.reveal(name, number=number))
         self._all("Fingerprint", number, lambda name, _: world.fingerprint(name, **named))
-        self._all("Attest", number, lambda *_: world.attestation(**named))
+        self._each("Attest", lambda *_: world.attestation(**named))
 
     def _all(self, function: str, number: int, record_of: Callable[[str, int], Record]) -> None:
         """Let every hospital write in one block, and move the round on."""
-        self.commit(*(self.simulate(function, record_of(name, i), name) for i, name in enumerate(world.HOSPITALS)))
+        self._each(function, record_of)
         self.advance(number)
+
+    def _each(self, function: str, record_of: Callable[[str, int], Record]) -> None:
+        self.commit(*(self.simulate(function, record_of(name, i), name) for i, name in enumerate(world.HOSPITALS)))
 
     def advance(self, number: int = 1) -> int:
         """Move the round on."""
@@ -250,8 +243,16 @@ class PlayedChain:
 
     def roots(self) -> TrustedRoots:
         """Return the roots to trust, and the first block's hash."""
-        first = decode_block(self.raw[0]).header.hash().hex()
-        return TrustedRoots(self.consortium.root_certificates(), first)
+        return TrustedRoots(self.consortium.root_certificates(), self._genesis())
+
+    def roots_file(self) -> bytes:
+        """Return them as a file."""
+        names = sorted(self.consortium.authorities)
+        certificates = [self.consortium.authorities[name].issued.certificate_pem() for name in names]
+        return f"genesis-block-hash: {self._genesis()}\n".encode() + b"".join(certificates)
+
+    def _genesis(self) -> str:
+        return decode_block(self.raw[0]).header.hash().hex()
 
     def _signatures(self, header: Header, configured_in: int) -> bytes:
         value = common_pb2.OrdererBlockMetadata(last_config=common_pb2.LastConfig(index=configured_in))
@@ -262,55 +263,3 @@ class PlayedChain:
             signature = orderer.sign(metadata.value + signer + header.encoded())
             metadata.signatures.add(identifier_header=signer, signature=signature)
         return metadata.SerializeToString()
-
-
-def _endorsed_action(call: Call, channel_header: bytes, signature_header: bytes) -> Any:
-    words = [call.function.encode(), *call.arguments]
-    specification = chaincode_pb2.ChaincodeSpec(
-        chaincode_id=chaincode_pb2.ChaincodeID(name=call.chaincode), input=chaincode_pb2.ChaincodeInput(args=words)
-    )
-    invocation = chaincode_pb2.ChaincodeInvocationSpec(chaincode_spec=specification).SerializeToString()
-    proposal = proposal_pb2.ChaincodeProposalPayload(input=invocation).SerializeToString()
-    result = proposal_pb2.ChaincodeAction(
-        results=_read_write_set(call),
-        response=proposal_response_pb2.Response(status=200, payload=call.answer),
-        chaincode_id=chaincode_pb2.ChaincodeID(name=call.chaincode, version=call.version),
-    )
-    if call.event is not None:
-        result.events = chaincode_event_pb2.ChaincodeEvent(
-            chaincode_id=call.chaincode, event_name=call.event[0], payload=call.event[1]
-        ).SerializeToString()
-    response = proposal_response_pb2.ProposalResponsePayload(
-        proposal_hash=hashlib.sha256(channel_header + signature_header + proposal).digest(),
-        extension=result.SerializeToString(),
-    ).SerializeToString()
-    endorsements = [
-        proposal_response_pb2.Endorsement(endorser=each.serialized, signature=each.sign(response + each.serialized))
-        for each in call.endorsers
-    ]
-    endorsed = transaction_pb2.ChaincodeEndorsedAction(proposal_response_payload=response, endorsements=endorsements)
-    return transaction_pb2.ChaincodeActionPayload(chaincode_proposal_payload=proposal, action=endorsed)
-
-
-def _read_write_set(call: Call) -> bytes:
-    written = kv_rwset_pb2.KVRWSet(
-        reads=[_read(key, version) for key, version in sorted(call.reads.items())],
-        writes=[
-            kv_rwset_pb2.KVWrite(key=key, value=value or b"", is_delete=value is None)
-            for key, value in sorted(call.writes.items())
-        ],
-    )
-    for key, policy in sorted(call.policies.items()):
-        entry = kv_rwset_pb2.KVMetadataEntry(name="VALIDATION_PARAMETER", value=policy)
-        written.metadata_writes.add(key=key, entries=[entry])
-    for start, end, found in call.ranges:
-        reads = kv_rwset_pb2.QueryReads(kv_reads=[_read(key, version) for key, version in found.items()])
-        written.range_queries_info.add(start_key=start, end_key=end, itr_exhausted=True, raw_reads=reads)
-    namespace = rwset_pb2.NsReadWriteSet(namespace=call.namespace or call.chaincode, rwset=written.SerializeToString())
-    return rwset_pb2.TxReadWriteSet(ns_rwset=[namespace]).SerializeToString()
-
-
-def _read(key: str, version: tuple[int, int] | None) -> Any:
-    if version is None:
-        return kv_rwset_pb2.KVRead(key=key)
-    return kv_rwset_pb2.KVRead(key=key, version=kv_rwset_pb2.Version(block_num=version[0], tx_num=version[1]))

@@ -140,9 +140,10 @@ class PlayedConfiguration:
 
         return change
 
-    def definition(self, chaincode: str) -> dict[str, bytes | None]:
-        """Return the lifecycle's keys and values of a committed definition under the channel's Endorsement policy."""
-        policy = policy_pb2.ApplicationPolicy(channel_config_policy_reference="/Channel/Application/Endorsement")
+    def definition(self, chaincode: str, policy: Any = None) -> dict[str, bytes | None]:
+        """Return the lifecycle's keys and values of a committed definition, under the channel's Endorsement policy."""
+        channel_s = policy_pb2.ApplicationPolicy(channel_config_policy_reference="/Channel/Application/Endorsement")
+        policy = policy or channel_s
         info = chaincode_definition_pb2.ChaincodeValidationInfo(
             validation_plugin="vscc", validation_parameter=policy.SerializeToString()
         )

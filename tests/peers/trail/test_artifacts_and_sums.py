@@ -9,7 +9,8 @@ from typing import Any
 
 import federation_world as world
 import pytest
-from played_chain import Call, PlayedChain
+from played_calls import FEDERATION, Call
+from played_chain import PlayedChain
 from played_membership import CHANNEL, PlayedConsortium
 
 from consilium_proto.canonical import Record, decode, encode
@@ -31,12 +32,14 @@ def root_of(owner: str, label: str) -> str:
 class ChainWithArtifacts(PlayedChain):
     """Anchors and publishes the roots of vectors that there are."""
 
-    def simulate(self, function: str, record: Record, organization: str, role: str = "client") -> Call:
+    def simulate(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> Call:
         if function == "Anchor":
             record = world.anchor(root=root_of(organization, "update"))
         if function == "Publish":
             record = world.publication(root=root_of(organization, "sum"))
-        return super().simulate(function, record, organization, role)
+        return super().simulate(function, record, organization, role, chaincode)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +119,10 @@ class ChainWithoutReplay(PlayedChain):
         super().__init__(PlayedConsortium())
         self._change = change
 
-    def simulate(self, function: str, record: Record, organization: str, role: str = "client") -> Call:
-        call = super().simulate(function, record, organization, role)
+    def simulate(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> Call:
+        call = super().simulate(function, record, organization, role, chaincode)
         call.arguments = (encode(self._change(function, organization, record)),)
         return call
 
@@ -161,7 +166,9 @@ class ChainWithPrivacy(PlayedChain):
 
     claimed = 5
 
-    def simulate(self, function: str, record: Record, organization: str, role: str = "client") -> Call:
+    def simulate(
+        self, function: str, record: Record, organization: str, role: str = "client", chaincode: str = FEDERATION
+    ) -> Call:
         if function == "ProposeStudy":
             record = world.terms(privacy=world.privacy_terms())
         if function == "ApproveStudy":
@@ -169,7 +176,7 @@ class ChainWithPrivacy(PlayedChain):
             record = StudyApprovalRequest(study=world.STUDY, terms=chunk_digest(terms).hex())
         if function == "Anchor":
             record = world.anchor(privacy=world.privacy_entry())
-        call = super().simulate(function, record, organization, role)
+        call = super().simulate(function, record, organization, role, chaincode)
         if function == "Anchor":
             anchor = decode(Anchor, call.arguments[0])
             fields = {name: getattr(anchor, name) for name in Anchor.__struct_fields__}

@@ -396,4 +396,4 @@ def test_good_trails_of_every_format_verify() -> None:
         for trail in sorted(folder.glob("*.zip")):
             assert verify_trail(trail, roots).verdict is Verdict.SOUND
             with TrailReader(trail) as opened:
-                assert folder.name == f"format-{opened.manifest.format}"
+                assert folder.name.split("-")[1] == str(opened.manifest.format)

@@ -6,28 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delivered import as_delivered
 from fabric_protos.common import common_pb2
 
 from consilium_proto import canonical
 from consilium_proto.records import RoundPhase, RoundReference, RoundView, StudyList
 from consilium_trail.archive.reading import TrailReader
-from consilium_trail.blocks.block import Block
 from consilium_trail.errors import MalformedBlockError
 from consilium_trail.verification.findings import UnsoundError
 from consilium_trail.verification.followed_blocks import FollowedBlocks, RefusedQueryError
 
 CHANNEL = "consilium"
-
-
-def as_delivered(block: Block) -> bytes:
-    """Return a block as a peer delivers it; the orderers' signatures, which aren't looked at, are left out."""
-    message: Any = common_pb2.Block()
-    message.header.number = block.number
-    message.header.previous_hash = block.header.previous_hash
-    message.header.data_hash = block.header.data_hash
-    message.data.data.extend(block.envelopes)
-    message.metadata.metadata.extend([b"", b"", block.flags])
-    return bytes(message.SerializeToString())
 
 
 @pytest.fixture(scope="module")

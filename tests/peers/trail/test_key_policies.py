@@ -9,7 +9,8 @@ from typing import Any
 import federation_world as world
 import pytest
 from forgeries import closing
-from played_chain import Call, PlayedChain
+from played_calls import Call
+from played_chain import PlayedChain
 from played_membership import PlayedConsortium
 
 from consilium_chaincode.shim.endorsement_policies import quorum_of

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from crafted import CRAFTED, OTHER_ID, change_the_id, crafted
+from patience import SETTLING_SECONDS, is_behind
 
 from consilium_bench.ledger_round import SET, connected
 from consilium_bench.parties import begin_study
 from consilium_chaincode.shim.endorsement_policies import quorum_of
 from consilium_network.network import Network
+from consilium_peers.commit import Transaction
 from consilium_peers.errors import GatewayError
-from consilium_peers.gateway import Contract, Gateway
+from consilium_peers.gateway import Contract, Gateway, Proposal
 from consilium_peers.identity import Identity
 from consilium_peers.profile import Profile
 from consilium_proto.canonical import encode
@@ -55,8 +57,20 @@ async def chain_of(gateway: Gateway, channel: str) -> list[Block]:
 async def together(contract: Contract, *calls: tuple[str, ...]) -> list[str]:
     """Endorse all on the same state, then commit them in a row."""
     proposals = [contract.propose(name, *(word.encode() for word in words)) for name, *words in calls]
-    endorsed = [await proposal.endorse() for proposal in proposals]
+    endorsed = [await endorsed_by_level_peers(proposal) for proposal in proposals]
     return [(await (await each.submit()).status()).code for each in endorsed]
+
+
+async def endorsed_by_level_peers(proposal: Proposal) -> Transaction:
+    """Have it endorsed once all peers have the block before, which they get one after the other."""
+    async with asyncio.timeout(SETTLING_SECONDS):
+        while True:
+            try:
+                return await proposal.endorse()
+            except GatewayError as error:
+                if not is_behind(error):
+                    raise
+                await asyncio.sleep(0.1)
 
 
 async def use_every_feature(contract: Contract, key: str) -> None:

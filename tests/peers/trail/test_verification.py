@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from consilium_proto.records import RoundPhase
 from consilium_trail.archive.manifest import SIGNATURES
 from consilium_trail.archive.reading import TrailReader
+from consilium_trail.errors import RootsError
 from consilium_trail.roots import TrustedRoots
 from consilium_trail.verification.results import Verdict, exit_code
 from consilium_trail.verify import verify_trail
@@ -76,3 +80,13 @@ def test_a_thousand_endorsements_a_second_and_core_at_a_third_of_that(good: Path
         endorsements = verify_trail(good, roots).counts.endorsements
         rates.append(endorsements / (time.process_time() - began))
     assert max(rates) >= 1000 / 3
+
+
+def test_roots_of_a_version_that_there_isnt_are_no_roots(roots: TrustedRoots) -> None:
+    """A mistake in the file is said as one, whatever the library calls it."""
+    der = next(iter(roots.certificates))
+    version = b"\xa0\x03\x02\x01\x02"
+    assert version in der
+    text = base64.encodebytes(der.replace(version, version[:-1] + b"\x03", 1))
+    with pytest.raises(RootsError, match="no certificates in PEM form"):
+        TrustedRoots.parse(b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n")

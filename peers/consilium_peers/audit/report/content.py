@@ -1,12 +1,15 @@
-"""What a report says: sections of sentences, tables and plots, out of a study's facts and costs alone."""
+"""What a report says, out of a study's facts and costs alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import UNSET
 
 from consilium_peers.audit.moments import shown_moment
 from consilium_peers.audit.privacy_spent import Account
+from consilium_peers.audit.report.rewards import offered, reward_sections
+from consilium_peers.audit.report.sections import Plot, Report, Section, Table
 from consilium_peers.audit.round_costs import RoundCost
 from consilium_trail.archive.writing import facts_digest
 from consilium_trail.facts import RoundFact, StudyFacts, TransactionFact
@@ -18,43 +21,6 @@ NOT_ON_LEDGER = (
     "the noise that its privacy entries name, and the rows, updates and models themselves, of which the ledger holds "
     "digests."
 )
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: a header and rows of text."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """Lines over the rounds' numbers: name and points of each."""
-
-    title: str
-    unit: str
-    lines: tuple[tuple[str, tuple[Point, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the report."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    plots: tuple[Plot, ...] = ()
-    table: Table | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A whole report; `digest` is that of the facts it was made from."""
-
-    title: str
-    digest: str
-    sections: tuple[Section, ...] = field(default=())
 
 
 def study_report(facts: StudyFacts, costs: Sequence[RoundCost], accounts: Sequence[Account]) -> Report:
@@ -72,6 +38,7 @@ def study_report(facts: StudyFacts, costs: Sequence[RoundCost], accounts: Sequen
         Section("Rounds", table=_rounds(facts.rounds)),
         Section("Who decided", (_POLICY,), table=_decisions(facts.rounds)),
         _privacy(facts, accounts),
+        *reward_sections(facts),
         _disputes(facts),
         Section("Cost and latency of rounds", (_LATENCY,), table=_costs(costs)),
         Section("The study's own transactions", table=_transactions(facts.transactions)),
@@ -120,6 +87,8 @@ def _summary(facts: StudyFacts, digest: str) -> Section:
                 f"{privacy.noise_multiplier_milli / 1000:g}, clipping at {privacy.clip_milli / 1000:g}",
             ),
         ]
+        if terms.reward is not UNSET:
+            rows.append(("reward", offered(terms.reward)))
     return Section("What this is about", (NOT_ON_LEDGER,), table=Table(("", ""), tuple(rows)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from consilium_peers.audit.report.content import Report, Section, Table
 from consilium_peers.audit.report.plots import svg
+from consilium_peers.audit.report.sections import Report, Section, Table
 
 _STYLE = """
 :root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; }

@@ -16,8 +16,8 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer
 from reportlab.platypus import Table as PlatypusTable
 
-from consilium_peers.audit.report.content import Report, Section, Table
 from consilium_peers.audit.report.plots import drawing
+from consilium_peers.audit.report.sections import Report, Section, Table
 
 _MARGIN = 36
 _WIDTH = landscape(A4)[0] - 2 * _MARGIN

@@ -12,7 +12,7 @@ from reportlab.graphics.shapes import Drawing, String
 from reportlab.graphics.widgets.markers import makeMarker
 from reportlab.lib import colors
 
-from consilium_peers.audit.report.content import Plot
+from consilium_peers.audit.report.sections import Plot
 
 WIDTH, HEIGHT = 384, 180
 _MOST_IN_LEGEND = 8
