@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -27,6 +29,7 @@ from consilium_network.topology import Topology, packaged_topology
 from consilium_peers.errors import GatewayError
 from consilium_peers.ethereum.bridge.bridge_state import LedgerSide, bridge_state
 from consilium_peers.ethereum.bridge.carried_file import Carried
+from consilium_peers.ethereum.bridge.exporting import export_epoch
 from consilium_peers.ethereum.bridge.gathering import gather_endorsements
 from consilium_peers.ethereum.bridge.peer_identities import endorsing_peers
 from consilium_peers.ethereum.bridge.public_bridge import PublicBridge
@@ -364,3 +367,15 @@ async def test_a_revoked_peer_doesnt_count(real: RealBridge) -> None:
     async with channel_of(real.network) as channel:
         state = bridge_state(real.public, LedgerSide(channel.channel, tuple(real.keys), (), real.decisions))
     assert state.doubts == ("the peers that endorse now for ClevelandMSP don't count",)
+
+
+async def test_a_hospital_whose_peer_is_down_holds_nobody_up(real: RealBridge) -> None:
+    """Nor one that is frozen: every organisation is asked by itself."""
+    process = real.network.pid("peer.longbeach")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        async with channel_of(real.network) as channel:
+            found = await export_epoch(channel, 2)
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert found.endorsed.organizations == ("ClevelandMSP", "HungaryMSP", "SwitzerlandMSP")

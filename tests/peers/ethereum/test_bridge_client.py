@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,12 @@ def test_a_key_on_the_command_line_isnt_an_option(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         consilium_command.main(["evm", "bridge", "submit", "epoch.json", "--rpc", "http://localhost", "--key", KEY])
     assert "--key-file" in capsys.readouterr().err
+
+
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "eth_account", None)
+    with pytest.raises(AccountError, match=r"needs eth_account, which isn't installed: pip install 'consilium\[rewards\]'"):
+        load_account(private(tmp_path / "key", KEY), None, never)
 
 
 # ---- nodes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from consilium_peers.ethereum.errors import AccountError
 
 if TYPE_CHECKING:
+    from eth_account import Account
     from eth_account.signers.local import LocalAccount
 
 KEY_VARIABLE = "CONSILIUM_ETHEREUM_KEY"
@@ -82,17 +83,24 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise AccountError(f"the keystore {path} can't be read: {error}") from None
-    from eth_account import Account
-
+    library = _library()
     try:
-        return _account(bytes(Account.decrypt(text, ask_passphrase())))
+        return _account(bytes(library.decrypt(text, ask_passphrase())))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise AccountError(f"the keystore {path} can't be opened: {error}") from None
 
 
 def _account(key: bytes) -> LocalAccount:
-    # A second to load, and only who pays needs it.
-    from eth_account import Account
-
-    account: LocalAccount = Account.from_key(key)
+    account: LocalAccount = _library().from_key(key)
     return account
+
+
+def _library() -> type[Account]:
+    """Return Ethereum's accounts: a second to load, and only who pays needs them."""
+    try:
+        from eth_account import Account
+    except ModuleNotFoundError as error:
+        raise AccountError(
+            f"paying on a public chain needs {error.name}, which isn't installed: pip install 'consilium[rewards]'"
+        ) from None
+    return Account

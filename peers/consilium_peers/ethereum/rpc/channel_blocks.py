@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from consilium_peers.blocks.reader import RawBlock
 from consilium_peers.errors import BlocksError
 from consilium_peers.ethereum.rpc.block_contents import BlockContents, read_block
 from consilium_peers.ethereum.rpc.errors import StateError
@@ -68,7 +67,7 @@ class ChannelBlocks:
             try:
                 async with aclosing(self._network.blocks(self.index.height)) as blocks:
                     async for raw in blocks:
-                        self._take(raw)
+                        self.take(read_block(raw))
             except BlocksError as error:
                 log.warning("no peer serves blocks; trying again", extra={"detail": str(error)})
                 await asyncio.sleep(RETRY_SECONDS)
@@ -99,8 +98,12 @@ class ChannelBlocks:
                         "channel's; remove the folder, or name another one with --state"
                     )
 
-    def _take(self, raw: RawBlock) -> None:
-        block = read_block(raw)
+    def take(self, block: BlockContents) -> None:
+        """Put the next block into the index, and tell the listeners.
+
+        Raises:
+            StateError: it doesn't follow.
+        """
         self.index.add([block])
         self._grown.set()
         self._grown = asyncio.Event()

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from consilium_peers.ethereum.rpc.callers import Callers
-from consilium_peers.ethereum.rpc.dispatch import answer_body
+from consilium_peers.ethereum.rpc.dispatch import answer_body, encoded
 from consilium_peers.ethereum.rpc.errors import ServingError
 from consilium_peers.ethereum.rpc.method_table import Methods, method_table
 from consilium_peers.ethereum.rpc.subscriptions import Subscriptions, Tell
@@ -120,7 +119,7 @@ class HttpServer:
                 if request.transport is not None:
                     request.transport.abort()
 
-        subscriptions = self._subscribing(lambda told: put(msgspec.json.encode(told)))
+        subscriptions = self._subscribing(lambda told: put(encoded(told)))
         methods = {**self._methods, **method_table(subscriptions)}
         room = asyncio.Semaphore(_MOST_AT_ONCE)
         async with asyncio.TaskGroup() as tasks:

@@ -57,14 +57,14 @@ class Pool:
         """Return a transaction by its hash."""
         return self._by_hash.get(transaction_hash)
 
+    def with_nonce(self, sender: str, nonce: int) -> Waiting | None:
+        """Return a sender's transaction with a nonce."""
+        return self._by_sender.get(sender, {}).get(nonce)
+
     def first_of(self, sender: str) -> Waiting | None:
         """Return a sender's transaction with the lowest nonce."""
         waiting = self._by_sender.get(sender)
         return waiting[min(waiting)] if waiting else None
-
-    def senders(self) -> list[str]:
-        """Return whose transactions wait."""
-        return list(self._by_sender)
 
     def note_next(self, sender: str, nonce: int) -> None:
         """Note a sender's next nonce, as the ledger has it; it never goes back."""

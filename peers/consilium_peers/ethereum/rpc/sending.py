@@ -125,9 +125,12 @@ class Sending:
     def _on_block(self, block: BlockContents) -> None:
         gone = []
         for receipt in block.receipts:
-            self.pool.note_next(receipt.sender, from_quantity(receipt.nonce) + 1)
+            nonce = from_quantity(receipt.nonce)
+            self.pool.note_next(receipt.sender, nonce + 1)
             if self.pool.remove(receipt.hash) is not None:
                 gone.append(receipt.hash)
+            elif (waiting := self.pool.with_nonce(receipt.sender, nonce)) is not None:
+                self._drop(waiting, f"nonce too low: {receipt.hash} was first with nonce {nonce}")
             self._stir(receipt.sender)
         self._journal.forget(gone)
 
@@ -211,9 +214,8 @@ class Sending:
             return False
         self.pool.note_next(waiting.sender, from_quantity(inspection.next_nonce))
         if waiting.nonce < from_quantity(inspection.next_nonce):
-            # The ledger has a transaction with this nonce: this one, if its block brings it, else another.
+            # The ledger has a transaction with this nonce; its block, which is on its way here, says which.
             await self._until_indexed(waiting)
-            self._drop(waiting, f"nonce too low: next nonce {from_quantity(inspection.next_nonce)}, another was first")
             return False
         if inspection.problem:
             self._drop(waiting, known_words(inspection.problem))

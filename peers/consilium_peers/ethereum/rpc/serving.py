@@ -26,6 +26,7 @@ from consilium_peers.ethereum.rpc.methods.logs import LogMethods
 from consilium_peers.ethereum.rpc.methods.sending import SendingMethods
 from consilium_peers.ethereum.rpc.methods.state import StateMethods
 from consilium_peers.ethereum.rpc.pool import Pool
+from consilium_peers.ethereum.rpc.pool_journal import PoolJournal
 from consilium_peers.ethereum.rpc.sending import PATIENCE_SECONDS, Sending
 from consilium_peers.ethereum.rpc.state_folder import open_state
 from consilium_peers.ethereum.rpc.subscriptions import Subscriptions
@@ -109,16 +110,12 @@ async def running_server(
         following = asyncio.create_task(blocks.follow())
         stack.push_async_callback(_cancelled, following)
 
-        pool = Pool()
-        sending = Sending(ledger, blocks, pool, state.journal, options.patience)
-        stack.push_async_callback(_drained, sending, options, say)
-        resumed = sending.resume()
-        identity = IdentitySending(ledger, blocks, account, chain_id) if options.acts else None
-        methods = _methods(ledger, blocks, sending, identity, chain_id)
-        server = HttpServer(methods, lambda tell: Subscriptions(blocks, pool, tell), options.callers)
-        port = await stack.enter_async_context(server.listening(options.host, options.port))
+        node = assembled(ledger, blocks, state.journal, options, chain_id, account)
+        stack.push_async_callback(_drained, node.sending, options, say)
+        resumed = node.sending.resume()
+        port = await stack.enter_async_context(node.server.listening(options.host, options.port))
         host = f"[{options.host}]" if ":" in options.host else options.host
-        yield RunningServer(f"{host}:{port}", chain_id, identity.address if identity else None, resumed, following)
+        yield RunningServer(f"{host}:{port}", chain_id, account if options.acts else None, resumed, following)
 
 
 def own_peers(profile: Profile) -> Profile:
@@ -144,19 +141,37 @@ async def _introduction(ledger: EvmLedger, profile: Profile) -> tuple[int, str]:
         raise ServingError(f"the EVM on channel {profile.channel} can't be asked: {error.message}") from None
 
 
-def _methods(
-    ledger: EvmLedger, blocks: ChannelBlocks, sending: Sending, identity: IdentitySending | None, chain_id: int
-) -> Methods:
-    index, pool = blocks.index, sending.pool
-    accounts = () if identity is None else (identity.address,)
-    return method_table(
-        ChainMethods(index, chain_id, f"Consilium/{version('consilium')}", accounts),
+@dataclass(frozen=True)
+class Node:
+    """What answers: the methods, what carries transactions, and the server that listens."""
+
+    methods: Methods
+    sending: Sending
+    server: HttpServer
+
+
+def assembled(
+    ledger: EvmLedger,
+    blocks: ChannelBlocks,
+    journal: PoolJournal,
+    options: ServingOptions,
+    chain_id: int,
+    account: str,
+) -> Node:
+    """Put the parts together; `account` is the identity's address."""
+    index, pool = blocks.index, Pool()
+    sending = Sending(ledger, blocks, pool, journal, options.patience)
+    identity = IdentitySending(ledger, blocks, account, chain_id) if options.acts else None
+    methods = method_table(
+        ChainMethods(index, chain_id, f"Consilium/{version('consilium')}", (account,) if identity else ()),
         BlockMethods(index, pool),
         StateMethods(ledger, index, pool),
         CallMethods(ledger, index),
         LogMethods(index, Filters(), Arrivals(pool)),
         SendingMethods(sending, identity),
     )
+    server = HttpServer(methods, lambda tell: Subscriptions(blocks, pool, tell), options.callers)
+    return Node(methods, sending, server)
 
 
 async def _drained(sending: Sending, options: ServingOptions, say: Say) -> None:

@@ -16,7 +16,6 @@ const SETTINGS = {
   evmVersion: "osaka",
   // Small code: the channel's cap on gas bounds a contract's creation too.
   optimizer: { enabled: true, runs: 1 },
-  viaIR: true,
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
 };
