@@ -12,12 +12,10 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
-# Node's packages are those of the contracts' folder.
-sys.path.insert(0, str(Path(__file__).parents[2] / "contracts"))
 
-from anvil_chain import NODE_MISSING, install_node_packages
 from served import ServedRpc
 
+from consilium_demo.anvil import install_node_packages, missing_node
 from consilium_network.network import Network
 from consilium_peers.ethereum.resolutions import Resolutions
 from consilium_peers.gateway import Gateway
@@ -25,7 +23,7 @@ from consilium_peers.profile import Profile
 from consilium_proto.ethereum.scalars import EVM_CHAINCODE
 
 # `tests/contracts/test_node.py` says in one line why these are left out.
-collect_ignore = ["test_contracts.py", "test_hardhat.py"] if NODE_MISSING else []
+collect_ignore = ["test_contracts.py", "test_hardhat.py"] if missing_node() else []
 
 ROOMY_GAS_CAP = 6_000_000
 """Creating OpenZeppelin's governor takes more than the packaged terms allow."""

@@ -95,7 +95,9 @@ def test_a_key_on_the_command_line_isnt_an_option(capsys: pytest.CaptureFixture[
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "eth_account", None)
-    with pytest.raises(AccountError, match=r"needs eth_account, which isn't installed: pip install 'consilium\[rewards\]'"):
+    with pytest.raises(
+        AccountError, match=r"needs eth_account, which isn't installed: pip install 'consilium\[rewards\]'"
+    ):
         load_account(private(tmp_path / "key", KEY), None, never)
 
 
