@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import queue
 import re
@@ -24,6 +25,7 @@ _INSTALL_SECONDS = 300
 _VERSION_SECONDS = 20
 
 
+@functools.cache
 def missing_node() -> str:
     """Return what is missing of Node.js in words; empty if nothing is."""
     wanted = f"Node.js {OLDEST_NODE} or newer with npm"

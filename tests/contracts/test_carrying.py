@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from anvil_chain import AnvilChain
-from bridge_stage import DELAY_SECONDS, THRESHOLD, BridgeStage, registration_tuple, terms
+from bridge_stage import BridgeStage
+from carried_things import carried_epoch, carried_pause
 from eth_account import Account
-from fabric_consortium import CHAINCODE, CHANNEL, Consortium
 
 import consilium_command
-from consilium_peers.ethereum.bridge.bridge_state import LedgerSide, bridge_state
-from consilium_peers.ethereum.bridge.carried_file import Carried
 from consilium_peers.ethereum.bridge.carrying import (
     bridge_in_force,
     claiming,
@@ -26,71 +20,12 @@ from consilium_peers.ethereum.bridge.carrying import (
     submit,
     wait_for_claims,
 )
-from consilium_peers.ethereum.bridge.feasibility import check_feasible
-from consilium_peers.ethereum.bridge.public_bridge import Deployment, PublicBridge, creation
 from consilium_peers.ethereum.bridge.sending import Payer
 from consilium_peers.ethereum.errors import BridgeFileError, BridgeProofError, BridgeRefusedError, ChainError
-from consilium_proto.contracts import REWARD_BRIDGE, REWARD_LEDGER
-from consilium_proto.ethereum.resolutions import (
-    BridgeAction,
-    BridgeDecision,
-    BridgeTerms,
-    EndorserAddition,
-    EndorserRevocation,
-    EpochVoiding,
-    Pausing,
-    Resumption,
-    ThresholdChange,
-)
-from consilium_proto.ethereum.rewards import ClosedEpoch, EpochPayout
-from consilium_proto.ethereum.scalars import as_data, as_quantity
-from consilium_proto.rewards.attestation import DECISION_FUNCTION, EPOCH_FUNCTION, EpochRoot, encode_epoch
-from consilium_proto.rewards.decisions import (
-    Decision,
-    Pause,
-    Resume,
-    RevokeEndorser,
-    SetThreshold,
-    VoidEpoch,
-    encode_decision,
-)
-from consilium_proto.rewards.payout_tree import Payout, payout_root
+from consilium_proto.ethereum.resolutions import BridgeTerms
+from consilium_proto.ethereum.scalars import as_data
 
 ETHER = 10**18
-# As `deploy` names it: the chaincode is part of what is checked.
-EVM = "evm"
-
-
-@pytest.fixture
-def payer(chain: AnvilChain) -> Payer:
-    account = Account.create()
-    chain.request("anvil_setBalance", account.address, hex(ETHER))
-    return Payer(chain.node, account)
-
-
-def bridge_terms(stage: BridgeStage) -> BridgeTerms:
-    return BridgeTerms(revision=1, chain_id=stage.location.chain_id, address=as_data(stage.bridge.address))
-
-
-def carried_epoch(stage: BridgeStage, number: int = 7, payouts: int = 3) -> Carried:
-    """An epoch as the ledger closes it, endorsed by three of the tests' own peers."""
-    chosen = [Payout(os.urandom(20), ETHER + index) for index in range(payouts)]
-    root = EpochRoot(number, sum(each.amount for each in chosen), payout_root(chosen), payouts)
-    closed = ClosedEpoch(
-        epoch=number,
-        root=as_data(root.root),
-        total=as_quantity(root.total),
-        closed_at=1,
-        payouts=tuple(EpochPayout(account=as_data(each.account), amount=as_quantity(each.amount)) for each in chosen),
-    )
-    endorsed = stage.endorsed(EPOCH_FUNCTION, encode_epoch(stage.location, root))
-    return Carried(CHANNEL, bridge_terms(stage), closed, endorsed)
-
-
-def carried_pause(stage: BridgeStage, number: int = 1) -> Carried:
-    decision = BridgeDecision(bridge=1, number=number, action=Pausing())
-    endorsed = stage.endorsed(DECISION_FUNCTION, encode_decision(stage.location, number, Pause()))
-    return Carried(CHANNEL, bridge_terms(stage), decision, endorsed)
 
 
 def nonce(payer: Payer) -> int:
@@ -98,9 +33,6 @@ def nonce(payer: Payer) -> int:
 
 
 def silent(_: str) -> None: ...
-
-
-# ---- carrying and claiming
 
 
 def test_an_epoch_is_submitted_and_claimed(stage: BridgeStage, payer: Payer) -> None:
@@ -200,185 +132,3 @@ def test_the_command_pays_from_a_key_file(
         capsys.readouterr().err
         == "error: the bridge refuses: payout 2 of epoch 7 was claimed already (AlreadyClaimed)\n"
     )
-
-
-# ---- what could be carried out
-
-
-def decided(action: BridgeAction, number: int = 1) -> BridgeDecision:
-    return BridgeDecision(bridge=1, number=number, action=action)
-
-
-def added(consortium: Consortium, number: int) -> EndorserAddition:
-    key = consortium.keys[number]
-    return EndorserAddition(msp_id=key.msp_id, certificate=as_data(key.certificate))
-
-
-def revoked(consortium: Consortium, number: int) -> EndorserRevocation:
-    return EndorserRevocation(identity=as_data(consortium.keys[number].identity_hash))
-
-
-def test_decisions_that_would_block_the_bridge_are_told(stage: BridgeStage) -> None:
-    """The contract and the check agree on each: what the check refuses, the contract reverts on."""
-    consortium, bridge = stage.consortium, stage.bridge_at_node
-    feasible: list[tuple[BridgeAction, Decision]] = [
-        (Pausing(), Pause()),
-        (EpochVoiding(epoch=3, root=as_data(bytes(32))), VoidEpoch(3, bytes(32))),
-        (ThresholdChange(threshold=4), SetThreshold(4)),
-        (revoked(consortium, 0), RevokeEndorser(consortium.keys[0].identity_hash)),
-        (added(consortium, 4), consortium.keys[4].registration()),
-    ]
-    for action, told in feasible:
-        check_feasible(bridge, decided(action))
-        assert stage.bridge.refusal(stage.decision(told)) == ""
-    blocking: list[tuple[BridgeAction, Decision]] = [
-        (Resumption(), Resume()),
-        (ThresholdChange(threshold=2), SetThreshold(2)),
-        (ThresholdChange(threshold=5), SetThreshold(5)),
-        (revoked(consortium, 4), RevokeEndorser(consortium.keys[4].identity_hash)),
-        (added(consortium, 0), consortium.keys[0].registration()),
-    ]
-    for action, told in blocking:
-        with pytest.raises(BridgeRefusedError):
-            check_feasible(bridge, decided(action))
-        assert stage.bridge.refusal(stage.decision(told)) != ""
-    with pytest.raises(BridgeRefusedError, match="has carried 0 decisions out"):
-        check_feasible(bridge, decided(Pausing(), 2))
-    # Three of three: whoever is revoked next leaves too few.
-    stage.decide(RevokeEndorser(consortium.keys[0].identity_hash))
-    with pytest.raises(BridgeRefusedError, match="afterwards 2 organisations would have endorsers and 3 would have"):
-        check_feasible(bridge, decided(revoked(consortium, 1), 2))
-    with pytest.raises(BridgeRefusedError, match="no endorser that counts"):
-        check_feasible(bridge, decided(revoked(consortium, 0), 2))
-
-
-# ---- deploying, and looking at what was deployed
-
-
-def deployment(organizations: int = 4, chaincode: str = EVM, delay: int = DELAY_SECONDS) -> Deployment:
-    return Deployment("Consilium Reward", "CSR", CHANNEL, chaincode, organizations // 2 + 1, delay)
-
-
-def test_a_bridge_is_deployed_and_recognised(chain: AnvilChain, consortium: Consortium, payer: Payer) -> None:
-    keys = consortium.keys[:4]
-    sent = payer.send(None, creation(deployment(), keys), silent)
-    assert sent.contract is not None
-    bridge = PublicBridge(chain.node, sent.contract)
-    bridge.check_code(deployment(), keys)
-    assert [each.key for each in bridge.endorsers()] == keys
-    state = bridge_state(bridge, LedgerSide(CHANNEL, tuple(keys), (), 0))
-    assert (state.doubts, state.threshold, state.organizations) == ((), 3, 4)
-    assert all(each.counts and each.signs_now for each in state.endorsers)
-    for other in (deployment(delay=1), deployment(chaincode="other")):
-        with pytest.raises(BridgeProofError, match="isn't that of a bridge"):
-            bridge.check_code(other, keys)
-
-
-def test_a_bridge_that_isnt_as_the_ledger_has_it_is_doubted(
-    chain: AnvilChain, consortium: Consortium, stage: BridgeStage
-) -> None:
-    keys = consortium.keys[:4]
-    ledger = LedgerSide(CHANNEL, tuple(keys), (), 0)
-    assert bridge_state(stage.bridge_at_node, ledger).doubts == ("it was deployed for another chaincode than evm",)
-    others = LedgerSide("trial", tuple(consortium.keys[1:5]), (), 0)
-    assert bridge_state(stage.bridge_at_node, others).doubts == (
-        "it was deployed for another channel than trial",
-        "it was deployed for another chaincode than evm",
-        "the peers that endorse now for Hospital4MSP don't count",
-        "endorsers 0 count, and no peer signs as them now",
-    )
-    other = chain.deploy(REWARD_LEDGER, "Consilium Reward", "CSR", chain.payer, 1, 1)
-    with pytest.raises(BridgeProofError, match="isn't that of a bridge"):
-        PublicBridge(chain.node, other.address).check_code(deployment(), keys)
-
-
-def test_an_epoch_is_shown_as_it_stands(chain: AnvilChain, consortium: Consortium, payer: Payer) -> None:
-    keys = consortium.keys[:4]
-    made = chain.deploy(
-        REWARD_BRIDGE,
-        (*terms(THRESHOLD)[:3], CHAINCODE, THRESHOLD, DELAY_SECONDS),
-        [registration_tuple(key) for key in keys],
-    )
-    stage = BridgeStage(chain, consortium, made, numbers={key.identity_hash: i for i, key in enumerate(keys)})
-    carried = carried_epoch(stage, payouts=1)
-    assert isinstance(carried.what, ClosedEpoch)
-    ledger = LedgerSide(CHANNEL, tuple(keys), (carried.what,), 0)
-
-    def shown() -> tuple[str, str]:
-        (epoch,) = bridge_state(stage.bridge_at_node, ledger).epochs
-        return epoch.state, epoch.unpaid
-
-    assert shown() == ("not submitted", "1")
-    submit(payer, carried, silent)
-    assert shown() == ("open to challenge", "1")
-    stage.wait_for_claims()
-    assert shown() == ("claimable", "1")
-    bridge = stage.bridge_at_node
-    payer.send(bridge.address, claiming(bridge, carried, payout_at(carried, 0)), silent)
-    assert shown() == ("paid", "0")
-    falsified = replace_root(carried.what)
-    (epoch,) = bridge_state(bridge, LedgerSide(CHANNEL, tuple(keys), (falsified,), 0)).epochs
-    assert epoch.state == "accepted under another root"
-
-
-def replace_root(closed: ClosedEpoch) -> ClosedEpoch:
-    return ClosedEpoch(
-        epoch=closed.epoch, root=as_data(bytes(32)), total=closed.total, closed_at=1, payouts=closed.payouts
-    )
-
-
-# ---- files
-
-
-ANOTHER = as_data(bytes([7]) * 20)
-
-
-@pytest.mark.parametrize(
-    "alter",
-    [
-        lambda content: content["epoch"]["payouts"][0].update(account=ANOTHER),
-        lambda content: content["epoch"]["payouts"][0].update(amount="0x1"),
-        lambda content: content["epoch"].update(epoch=8),
-        lambda content: content["bridge"].update(address=ANOTHER),
-        lambda content: content["bridge"].update(chain_id=1),
-        lambda content: content.update(channel="trial"),
-        lambda content: content["endorsed"].update(payload=content["endorsed"]["payload"][:-2] + "00"),
-        lambda content: content["endorsed"]["endorsements"][0].update(
-            signature=content["endorsed"]["endorsements"][1]["signature"]
-        ),
-    ],
-    ids=["account", "amount", "epoch", "bridge", "chain", "channel", "answer", "signature"],
-)
-def test_a_file_that_was_altered_is_refused(
-    untouched: BridgeStage, tmp_path: Path, alter: Callable[[Any], None]
-) -> None:
-    path = tmp_path / "epoch.json"
-    carried = carried_epoch(untouched)
-    carried.write(path)
-    assert Carried.read(path) == carried
-    content = json.loads(path.read_text())
-    alter(content)
-    path.write_text(json.dumps(content))
-    with pytest.raises(BridgeProofError):
-        Carried.read(path)
-
-
-def test_what_is_no_such_file_is_named(untouched: BridgeStage, tmp_path: Path) -> None:
-    path = tmp_path / "epoch.json"
-    carried_epoch(untouched).write(path)
-    content = json.loads(path.read_text())
-    for text in ("", "{}", "[1]", json.dumps({**content, "format": "consilium-bridge-2"}), "\xff"):
-        path.write_bytes(text.encode("latin-1"))
-        with pytest.raises(BridgeFileError, match="isn't a file of"):
-            Carried.read(path)
-    path.write_text(json.dumps({name: value for name, value in content.items() if name != "epoch"}))
-    with pytest.raises(BridgeFileError, match="neither one epoch nor one decision"):
-        Carried.read(path)
-    with pytest.raises(BridgeFileError, match="can't be read"):
-        Carried.read(tmp_path / "absent.json")
-
-
-def test_decisions_go_into_files_as_well(stage: BridgeStage, tmp_path: Path) -> None:
-    carried = carried_pause(stage)
-    carried.write(tmp_path / "pause.json")
-    assert Carried.read(tmp_path / "pause.json") == carried

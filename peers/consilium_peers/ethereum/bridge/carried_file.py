@@ -110,13 +110,12 @@ class Carried:
 
     def write(self, path: Path) -> None:
         """Write it to a file."""
-        is_epoch = isinstance(self.what, ClosedEpoch)
         content = _File(
             format="consilium-bridge-1",
             channel=self.channel,
             bridge=self.terms,
             epoch=self.what if isinstance(self.what, ClosedEpoch) else None,
-            decision=None if is_epoch else self.what,  # type: ignore[arg-type]
+            decision=self.what if isinstance(self.what, BridgeDecision) else None,
             endorsed=_written(self.endorsed),
         )
         write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
