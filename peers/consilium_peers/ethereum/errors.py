@@ -45,6 +45,10 @@ class AccountError(PeersError):
     """A key of the public chain that can't be read, or that others could read as well."""
 
 
+class MissingLibraryError(PeersError):
+    """A library that an extra of this package brings isn't installed."""
+
+
 class TermsFileError(PeersError):
     """A file of the EVM's terms that can't be read, or that describes none."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,13 @@ import consilium_command
 from consilium_peers.ethereum.bridge.account import KEY_VARIABLE, load_account
 from consilium_peers.ethereum.bridge.chain_node import ChainNode
 from consilium_peers.ethereum.bridge.interface import _REASONS, BridgeInterface
-from consilium_peers.ethereum.errors import AccountError, BridgeRefusedError, ChainError, TermsFileError
+from consilium_peers.ethereum.errors import (
+    AccountError,
+    BridgeRefusedError,
+    ChainError,
+    MissingLibraryError,
+    TermsFileError,
+)
 from consilium_peers.ethereum.resolution_file import load_resolution_file, write_resolution_file
 from consilium_proto.ethereum.resolutions import (
     BridgeDecision,
@@ -93,12 +100,20 @@ def test_a_key_on_the_command_line_isnt_an_option(capsys: pytest.CaptureFixture[
     assert "--key-file" in capsys.readouterr().err
 
 
-def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "eth_account", None)
-    with pytest.raises(
-        AccountError, match=r"needs eth_account, which isn't installed: pip install 'consilium\[rewards\]'"
-    ):
-        load_account(private(tmp_path / "key", KEY), None, never)
+@pytest.mark.parametrize("library", ["eth_account", "eth_abi"])
+def test_a_missing_library_is_named_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    key = private(tmp_path / "key", KEY)
+    with pytest.raises(MissingLibraryError, match=rf"needs {library}, which .*: pip install 'consilium\[rewards\]'"):
+        load_account(key, None, never) if library == "eth_account" else BridgeInterface.shared().call("threshold")
+
+
+def test_commands_that_dont_pay_do_without_the_libraries() -> None:
+    """Whoever approves terms or serves JSON-RPC has other extras installed."""
+    program = "import sys; sys.modules.update(eth_abi=None, eth_account=None); import consilium_peers.commands.evm"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 # ---- nodes

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consilium_peers.ethereum.bridge.libraries import accounts
 from consilium_peers.ethereum.errors import AccountError
 
 if TYPE_CHECKING:
-    from eth_account import Account
     from eth_account.signers.local import LocalAccount
 
 KEY_VARIABLE = "CONSILIUM_ETHEREUM_KEY"
@@ -34,6 +34,7 @@ def load_account(key_file: Path | None, keystore: Path | None, ask_passphrase: C
 
     Raises:
         AccountError: none of them, more than one, a file that others can read, a wrong passphrase, no key.
+        MissingLibraryError: eth-account isn't installed.
     """
     if key_file is not None and keystore is not None:
         raise AccountError("a key file and a keystore exclude each other; name one")
@@ -83,7 +84,7 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise AccountError(f"the keystore {path} can't be read: {error}") from None
-    library = _library()
+    library = accounts()
     try:
         return _account(bytes(library.decrypt(text, ask_passphrase())))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
@@ -91,16 +92,5 @@ def _from_keystore(path: Path, ask_passphrase: Callable[[], str]) -> LocalAccoun
 
 
 def _account(key: bytes) -> LocalAccount:
-    account: LocalAccount = _library().from_key(key)
+    account: LocalAccount = accounts().from_key(key)
     return account
-
-
-def _library() -> type[Account]:
-    """Return Ethereum's accounts: a second to load, and only who pays needs them."""
-    try:
-        from eth_account import Account
-    except ModuleNotFoundError as error:
-        raise AccountError(
-            f"paying on a public chain needs {error.name}, which isn't installed: pip install 'consilium[rewards]'"
-        ) from None
-    return Account

@@ -6,9 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from eth_abi import abi
-from eth_abi.exceptions import DecodingError, EncodingError
-
+from consilium_peers.ethereum.bridge.libraries import decode_values, encode_values
 from consilium_peers.ethereum.errors import BridgeRefusedError, ChainError
 from consilium_proto.contracts import REWARD_BRIDGE, Artifact, load_artifact
 from consilium_proto.rewards.keccak import keccak256
@@ -83,8 +81,8 @@ class BridgeInterface:
         """
         types = [_type(each) for each in self._functions[function]["outputs"]]
         try:
-            return tuple(abi.decode(types, data))
-        except (DecodingError, OverflowError):
+            return decode_values(types, data)
+        except ValueError:
             raise ChainError(
                 f"no bridge at that address: {function} answers {len(data)} bytes, 0x{data[:40].hex()}"
             ) from None
@@ -96,11 +94,11 @@ class BridgeInterface:
         try:
             if selector in self._errors:
                 described = self._errors[selector]
-                values = tuple(abi.decode([_type(each) for each in described["inputs"]], content))
+                values = decode_values([_type(each) for each in described["inputs"]], content)
                 return BridgeRefusedError(_reason(described["name"], values), described["name"], values)
             if selector == _TEXT:
-                return BridgeRefusedError(f"the bridge refuses: {abi.decode(['string'], content)[0]}")
-        except (DecodingError, OverflowError, UnicodeDecodeError):
+                return BridgeRefusedError(f"the bridge refuses: {decode_values(['string'], content)[0]}")
+        except ValueError:
             pass
         what = f"panic {content.hex()}" if selector == _PANIC else f"0x{raw[:40].hex()}"
         return BridgeRefusedError(f"the bridge refuses without a reason that is known here: {what}")
@@ -120,8 +118,8 @@ def _selector(described: dict[str, Any]) -> bytes:
 def _encode(described: dict[str, Any], arguments: Sequence[Any]) -> bytes:
     types = [_type(each) for each in described["inputs"]]
     try:
-        return bytes(abi.encode(types, arguments))
-    except EncodingError as error:
+        return encode_values(types, arguments)
+    except ValueError as error:
         raise BridgeRefusedError(f"the bridge can't be told this: {error}") from None
 
 
