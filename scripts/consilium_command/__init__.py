@@ -33,7 +33,7 @@ ROLES = {
     "study": Role("consilium_client.commands.study", "client", "propose, approve, follow studies"),
     "audit": Role("consilium_peers.commands.audit", "audit", "ask the ledger, export a trail, verify one offline"),
     "reward": Role("consilium_peers.commands.reward", "rewards", "show what hospitals earned, say where it is paid"),
-    "evm": Role("consilium_peers.commands.evm", "evm", "decide about the EVM on the channel"),
+    "evm": Role("consilium_peers.commands.evm", "evm", "decide about the EVM on the channel, serve it to wallets"),
     "model": Role("consilium_client.commands.model", "client", "export the trained model, apply it to a table"),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from consilium_demo import audit
+from consilium_demo import audit, rewards
 from consilium_demo.processes import Background, StepError, run, run_each, run_json, run_shown
 from consilium_demo.scenario import HospitalFiles, Variation, study_document, write_hospitals, write_policy
 
@@ -119,9 +119,9 @@ def train(network: Path, hospitals: list[HospitalFiles], background: Background,
 
 
 def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
-    """Export the model at every hospital, apply it once, and write the result and its report."""
+    """Export the model at every hospital, apply it once, and put the result together."""
     from consilium_client.study_file import load_study_file
-    from consilium_demo.report import as_html, as_text
+    from consilium_demo.report import as_text
     from consilium_demo.results import put_together
 
     cards = []
@@ -137,10 +137,16 @@ def finish(hospitals: list[HospitalFiles], folder: Path) -> dict[str, Any]:
     print(run("model", "predict", model, "--study", first.study, "--table", rows, "--out", scores), end="")
     fabric = run("network", "programs").split()[1]
     result = put_together(load_study_file(first.study), hospitals, folder / "data", cards[0], fabric)
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
-    (folder / "report.html").write_text(as_html(result))
     print("\n" + as_text(result))
     return result
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write the result and its report."""
+    from consilium_demo.report import as_html
+
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    (folder / "report.html").write_text(as_html(result))
 
 
 def demonstrate(arguments: argparse.Namespace) -> None:
@@ -150,21 +156,29 @@ def demonstrate(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     for stale in ("hospitals", "aggregator", "data", "logs"):
         shutil.rmtree(folder / stale, ignore_errors=True)
+    no_chain = rewards.public_chain()
     say("the network")
     with RunningNetwork(folder / "network", variation.hospitals, arguments.first_port) as network:
         say("each hospital writes its files and signs its policy")
         hospitals = prepare(folder, network, variation)
         say("the hospitals agree on the study")
         agree(network, hospitals)
+        rewards.name_addresses(network, hospitals)
         say("training")
         with Background(folder / "logs") as background:
             train(network, hospitals, background, folder, study_document(variation)["rounds"])
             say("the result")
             result = finish(hospitals, folder)
+        write(result, folder)
+        say("the rewards")
+        if no_chain:
+            print(f"earned on the ledger, and not paid on a public chain: {no_chain}")
+        else:
+            result["bridge"] = rewards.pay(network, hospitals, folder)
         say("the audit")
         audit.export(network, hospitals[0].study_name, folder)
     result["audit"] = audit.verify(folder)
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    write(result, folder)
     left = "report.html, result.json, trail.zip, trail-report.pdf"
     print(f"\n{time.monotonic() - started:.0f} s; in {folder}: {left}")
 

@@ -93,6 +93,12 @@ def comparison_rows(result: Result) -> tuple[list[str], list[list[str]]]:
     ]
 
 
+def reward_rows(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the rewards' table: tokens earned on the ledger, and paid on the public chain."""
+    rows = [[name, each["ledger"], each["chain"]] for name, each in result["bridge"]["balances"].items()]
+    return ["hospital", "tokens earned", "tokens paid"], rows
+
+
 def as_text(result: Result) -> str:
     """Return the tables that the demo prints."""
     sections = [
@@ -169,6 +175,16 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _html_rewards(result: Result) -> str:
+    bridge = result["bridge"]
+    agree = "Both ledgers agree." if bridge["balances_agree"] else "The ledgers don't agree."
+    return (
+        f"<p class=note>The bridge's contract verified {bridge['endorsements']} hospitals' endorsements for "
+        f"{bridge['epoch_gas']} gas; a claim took at most {bridge['claim_gas']}. {agree}</p>"
+        + _html_table(*reward_rows(result))
+    )
+
+
 STYLE = """
 :root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 74rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; }
@@ -192,6 +208,8 @@ def as_html(result: Result) -> str:
         ("Hospitals", _html_table(*hospital_rows(result))),
         ("Rounds", _html_table(*round_rows(result))),
     ]
+    if "bridge" in result:
+        sections.append(("Rewards, earned on the ledger and paid on a public chain", _html_rewards(result)))
     study, fabric = html.escape(result["study"]), html.escape(result["fabric"])
     body = "".join(f"<h2>{html.escape(title)}</h2>{content}" for title, content in sections)
     return (

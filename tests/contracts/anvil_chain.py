@@ -1,94 +1,31 @@
-"""A public chain on this machine: Foundry's Anvil, from the npm packages that the contracts' folder locks."""
+"""A public chain for tests: the demo's, with web3 to deploy and call contracts."""
 
 from __future__ import annotations
 
-import json
-import platform
-import queue
-import re
-import shutil
-import subprocess
-import threading
-import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from web3 import Web3
 from web3.contract import Contract
 from web3.types import TxReceipt
 
+from consilium_demo.anvil import Anvil, missing_node
+from consilium_peers.ethereum.errors import ChainError
 from consilium_proto.contracts import Artifact, load_artifact
 from consilium_proto.rewards.keccak import keccak256
 
-FOLDER = Path(__file__).parents[2] / "chaincode" / "contracts"
-OLDEST_NODE = 20
-NODE_MISSING = shutil.which("npm") is None
-NODE_REASON = f"the contracts' tests need Node.js {OLDEST_NODE} or newer with npm"
+NODE_REASON = missing_node()
+NODE_MISSING = bool(NODE_REASON)
 P256VERIFY = "0x0000000000000000000000000000000000000100"
-_PLATFORMS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_START_SECONDS = 20
-_INSTALL_SECONDS = 300
 
 
-def install_node_packages() -> None:
-    """Bring node_modules to what the lock says, unless it is that already."""
-    installed, lock = FOLDER / "node_modules" / ".package-lock.json", FOLDER / "package-lock.json"
-    if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    done = subprocess.run(
-        ["npm", "ci"], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS
-    )
-    assert done.returncode == 0, f"npm ci failed:\n{done.stderr[-2000:]}"
-
-
-def anvil_program() -> Path:
-    machine = f"{platform.system().lower()}-{_PLATFORMS[platform.machine().lower()]}"
-    return FOLDER / "node_modules" / "@foundry-rs" / f"anvil-{machine}" / "bin" / "anvil"
-
-
-class AnvilChain:
+class AnvilChain(Anvil):
     """A running chain, and an account on it with money."""
 
     def __init__(self, hardfork: str) -> None:
-        self._process = subprocess.Popen(
-            [str(anvil_program()), "--host", "127.0.0.1", "--port", "0", "--hardfork", hardfork],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-        try:
-            self.url = f"http://127.0.0.1:{self._port()}"
-            self.web3 = Web3(Web3.HTTPProvider(self.url))
-            self.payer = self.web3.eth.accounts[0]
-        except BaseException:
-            self.stop()
-            raise
-
-    def _read(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            self._lines.put(line)
-
-    def _port(self) -> int:
-        said: list[str] = []
-        while True:
-            try:
-                said.append(self._lines.get(timeout=_START_SECONDS))
-            except queue.Empty:
-                raise AssertionError(f"anvil didn't start: {''.join(said)}") from None
-            if found := re.search(r"Listening on 127\.0\.0\.1:(\d+)", said[-1]):
-                return int(found[1])
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        super().__init__(hardfork)
+        self.web3 = Web3(Web3.HTTPProvider(self.url))
+        self.payer = self.web3.eth.accounts[0]
 
     def deploy(self, name: str, *arguments: object, sender: str | None = None) -> Deployed:
         artifact = load_artifact(name)
@@ -105,28 +42,9 @@ class AnvilChain:
     def transact(self, call: Any, sender: str | None = None) -> TxReceipt:
         return self._mined(call.transact({"from": sender or self.payer}))
 
-    def pass_time(self, seconds: int) -> None:
-        self.request("evm_increaseTime", seconds)
-        self.request("evm_mine")
-
     def request(self, method: str, *parameters: object) -> Any:
-        """Send one request, and return the whole answer's result or the error's data."""
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
-        question = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(question, timeout=30) as response:
-            answer = json.loads(response.read())
-        if "error" in answer:
-            raise ChainError(answer["error"].get("data") or "", answer["error"]["message"])
-        return answer["result"]
-
-
-class ChainError(Exception):
-    """An error that the chain answered: the data that a contract reverted with, and the message."""
-
-    def __init__(self, data: str, message: str) -> None:
-        super().__init__(f"{message} ({data})")
-        self.data = data
-        self.message = message
+        """Send one request, and return its result."""
+        return self.node.ask(method, *parameters)
 
 
 @dataclass
@@ -158,5 +76,5 @@ class Deployed:
             )
         except ChainError as error:
             known = self._errors.get(error.data[2:10])
-            return known["name"] if known else f"{error.message} {error.data[:74]}"
+            return known["name"] if known else f"{error} {error.data[:74]}"
         return ""

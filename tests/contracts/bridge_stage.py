@@ -11,6 +11,7 @@ from anvil_chain import AnvilChain, Deployed
 from fabric_consortium import CHAINCODE, CHANNEL, Consortium, action_of, payload_of
 from web3 import Web3
 
+from consilium_peers.ethereum.bridge.public_bridge import PublicBridge
 from consilium_peers.ethereum.endorsed_answer import BridgeArguments, EndorsedAnswer
 from consilium_peers.ethereum.endorsers import EndorserKey
 from consilium_peers.identity import Identity
@@ -68,6 +69,11 @@ class BridgeStage:
     @property
     def location(self) -> BridgeLocation:
         return BridgeLocation(CHANNEL, self.chain.web3.eth.chain_id, self.bridge.address)
+
+    @property
+    def bridge_at_node(self) -> PublicBridge:
+        """The same bridge as the project's own client sees it."""
+        return PublicBridge(self.chain.node, self.bridge.address)
 
     @property
     def functions(self) -> Any:

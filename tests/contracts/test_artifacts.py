@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from anvil_chain import FOLDER
 
+from consilium_demo.anvil import FOLDER
 from consilium_proto.contracts import REWARD_BRIDGE, REWARD_LEDGER, load_artifact
 
 # What a chain takes as a contract's code (EIP-170) and as creation code (EIP-3860).

@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from anvil_chain import FOLDER
-
+from consilium_demo.anvil import FOLDER
 from consilium_proto.contracts import REWARD_BRIDGE, REWARD_LEDGER
 
 ROOT = FOLDER.parents[1]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from anvil_chain import NODE_MISSING, NODE_REASON, OLDEST_NODE, anvil_program
+from anvil_chain import NODE_MISSING, NODE_REASON
+
+from consilium_demo.anvil import OLDEST_NODE, anvil_program
 
 
 @pytest.mark.skipif(NODE_MISSING, reason=NODE_REASON)

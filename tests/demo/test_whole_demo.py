@@ -8,10 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from consilium_demo.anvil import missing_node
 
 pytestmark = pytest.mark.network
 
@@ -100,6 +104,27 @@ def test_the_studys_trail_verifies_without_a_network(demo: tuple[Path, str], res
     assert "trail sound, verified" in printed
     assert (folder / "trail-report.pdf").read_bytes().startswith(b"%PDF")
     assert result["model_hash"] in (folder / "trail-report.html").read_text()
+
+
+@pytest.mark.skipif(bool(missing_node()), reason=missing_node())
+def test_every_hospital_is_paid_on_a_public_chain(demo: tuple[Path, str], result: dict[str, Any]) -> None:
+    """Real peers' endorsements convince the bridge, both ledgers agree, and the trail has the claims."""
+    folder, printed = demo
+    bridge = result["bridge"]
+    assert bridge["balances_agree"]
+    assert set(bridge["balances"]) == {"cleveland", "hungary", "switzerland"}
+    paid = {name: Decimal(each["chain"]) for name, each in bridge["balances"].items()}
+    # Two rounds of 100 tokens, shared by rows; what rounding down leaves over isn't credited.
+    assert Decimal("199.99") < sum(paid.values()) <= 200
+    assert min(paid.values()) > 0
+    assert bridge["epoch_gas"] <= 160_000
+    assert bridge["claim_gas"] <= 90_000
+    assert f"carried over for {bridge['epoch_gas']} gas" in printed
+    assert "paid on a public chain" in (folder / "report.html").read_text()
+    with zipfile.ZipFile(folder / "trail.zip") as trail:
+        rewards = json.loads(trail.read("report/facts.json"))["rewards"]
+    assert {each["claim"]["hospital"] for each in rewards["claims"]} == set(result["attested_by"])
+    assert all(each["claim"]["report"]["chain_id"] == 31_337 for each in rewards["claims"])
 
 
 def test_the_federated_model_is_about_as_good_as_a_pooled_one(result: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from consilium_chaincode.ethereum.bridge_functions import BridgeFunctions
 from consilium_chaincode.ethereum.heights import Heights, PeerMetrics
 from consilium_chaincode.ethereum.question_functions import QuestionFunctions
 from consilium_chaincode.ethereum.reading_functions import ReadingFunctions
@@ -15,7 +16,9 @@ from consilium_chaincode.federation.contract import endorser_clock
 _PEER_METRICS = PeerMetrics()
 
 
-class EthereumContract(TransactionFunctions, QuestionFunctions, ReadingFunctions, ResolutionFunctions, RewardFunctions):
+class EthereumContract(
+    TransactionFunctions, QuestionFunctions, ReadingFunctions, ResolutionFunctions, RewardFunctions, BridgeFunctions
+):
     """All functions of the EVM on the ledger. Tests and replays give a clock and heights of their own."""
 
     def __init__(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from consilium_peers.commands import evm_terms
+from consilium_peers.commands import evm_bridge, evm_serve, evm_terms
 
 EXAMPLES = """examples:
   consilium evm terms show --profile profiles/client.yaml
-  consilium evm terms approve terms.yaml --profile profiles/admin.yaml"""
+  consilium evm terms approve terms.yaml --profile profiles/admin.yaml
+  consilium evm serve --profile profiles/client.yaml
+  consilium evm bridge status --rpc https://… --profile profiles/client.yaml"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -17,3 +19,5 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     evm_terms.register(commands)
+    evm_bridge.register(commands)
+    evm_serve.register(commands)

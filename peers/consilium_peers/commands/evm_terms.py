@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from consilium_peers.ethereum.errors import UnknownResolutionError
+from consilium_peers.ethereum.resolution_file import load_resolution_file
 from consilium_peers.ethereum.resolution_view import Overview, as_json, as_text, overview, title
 from consilium_peers.ethereum.resolutions import Resolutions
-from consilium_peers.ethereum.terms_file import load_terms_file
 from consilium_peers.federation import Federation
 from consilium_peers.gateway import Gateway, SubmitResult
 from consilium_peers.profile import Profile
@@ -25,11 +25,14 @@ EXAMPLES = """examples:
   consilium evm terms show --profile profiles/client.yaml
   consilium evm terms show --profile profiles/client.yaml --json
   consilium evm terms approve terms.yaml --profile profiles/admin.yaml
+  consilium evm terms approve bridge-terms.yaml --profile profiles/admin.yaml
   consilium evm terms approve 3f9a…64 digits --profile profiles/admin.yaml
   consilium evm terms enact terms.yaml --profile profiles/client.yaml"""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_RESOLUTION = "a file of terms, or the digest of what `show` says is pending (64 hexadecimal digits)"
+_RESOLUTION = (
+    "a file of terms, or about the bridge, or the digest of what `show` says is pending (64 hexadecimal digits)"
+)
 
 
 def register(commands: Any) -> None:
@@ -105,7 +108,7 @@ async def _decide(
 ) -> tuple[Resolution, Overview]:
     """Do something with the resolution that the arguments name; return it, and how things stand afterwards."""
     named = arguments.resolution
-    read = None if _DIGEST.fullmatch(named) else load_terms_file(Path(named))
+    read = None if _DIGEST.fullmatch(named) else load_resolution_file(Path(named))
     async with _connected(arguments.profile) as (resolutions, federation):
         chosen = read or _pending(await _overview(resolutions, federation), named)
         await act(resolutions, chosen)

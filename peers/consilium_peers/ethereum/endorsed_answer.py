@@ -72,16 +72,25 @@ class EndorsedAnswer:
         endorsements = tuple(
             Endorsement(EndorserKey.read(each.endorser), each.signature) for each in proposed.action.endorsements
         )
-        for each in endorsements:
-            if not each.endorser.signed(answered, each.signature):
-                raise BridgeProofError(f"the endorsement of {each.endorser.msp_id} isn't a signature over this answer")
-        return cls(
+        read = cls(
             channel_header=payload.header.channel_header,
             signature_header=payload.header.signature_header,
             proposal_payload=proposed.chaincode_proposal_payload,
             payload=answered,
             endorsements=endorsements,
         )
+        read.check_signatures()
+        return read
+
+    def check_signatures(self) -> None:
+        """Check every endorsement.
+
+        Raises:
+            BridgeProofError: one isn't a signature over this answer.
+        """
+        for each in self.endorsements:
+            if not each.endorser.signed(self.payload, each.signature):
+                raise BridgeProofError(f"the endorsement of {each.endorser.msp_id} isn't a signature over this answer")
 
     @property
     def answer(self) -> bytes:
@@ -95,6 +104,11 @@ class EndorsedAnswer:
             return bytes(proposal_pb2.ChaincodeAction.FromString(read.extension).response.payload)
         except DecodeError as error:
             raise BridgeProofError(f"the endorsed answer can't be read: {error}") from None
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """The MSP ids of the organisations whose peers endorsed, each once, sorted."""
+        return tuple(sorted({each.endorser.msp_id for each in self.endorsements}))
 
     @property
     def function(self) -> str:
@@ -130,7 +144,7 @@ class EndorsedAnswer:
             if each.endorser.identity_hash in numbers:
                 chosen.setdefault(each.endorser.msp_id, each)
         if len(chosen) < threshold:
-            endorsed = ", ".join(sorted({each.endorser.msp_id for each in self.endorsements})) or "nobody"
+            endorsed = ", ".join(self.organizations) or "nobody"
             raise BridgeProofError(
                 f"the bridge wants endorsements of {threshold} organisations and counts {len(chosen)} of {endorsed}; "
                 "ask further peers, or have endorsers added to the bridge"

@@ -45,6 +45,12 @@ class EndorserKey:
             raise BridgeProofError(f"the identity of a peer of {read.mspid} isn't encoded as Fabric encodes it")
         return cls(identity, read.mspid, read.id_bytes, key)
 
+    @classmethod
+    def of_certificate(cls, msp_id: str, certificate: bytes) -> EndorserKey:
+        """Return the endorser that signs with a certificate (PEM) of an organisation; raises as `read`."""
+        identity = identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate)
+        return cls.read(identity.SerializeToString(deterministic=True))
+
     @property
     def identity_hash(self) -> bytes:
         """keccak256 of the identity, by which the bridge knows the endorser."""

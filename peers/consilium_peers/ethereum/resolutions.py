@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consilium_peers.gateway import Contract, SubmitResult
 from consilium_proto.canonical import decode, encode
-from consilium_proto.ethereum.resolutions import EvmTerms, Resolution, ResolutionArgument, ResolutionsView
+from consilium_proto.ethereum.resolutions import BridgeTerms, EvmTerms, Resolution, ResolutionArgument, ResolutionsView
 
 
 class Resolutions:
@@ -25,6 +25,10 @@ class Resolutions:
     async def terms(self) -> EvmTerms:
         """Return the EVM's terms in force; refused with NOT_FOUND before there are any."""
         return decode(EvmTerms, await self._contract.evaluate("ReadTerms", b""))
+
+    async def bridge(self) -> BridgeTerms:
+        """Return the bridge's terms in force; refused with NOT_FOUND before there are any."""
+        return decode(BridgeTerms, await self._contract.evaluate("ReadBridge", b""))
 
     async def read(self) -> ResolutionsView:
         """Return what is in force, and what could come next with who approved it."""

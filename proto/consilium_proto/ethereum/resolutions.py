@@ -100,6 +100,13 @@ class BridgeDecision(Record, frozen=True, kw_only=True, tag="bridge-decision"):
     action: BridgeAction
 
 
+class BridgeDecisionReference(Record, frozen=True, kw_only=True):
+    """`AttestDecision`: names an enacted decision about the bridge in force."""
+
+    protocol: ProtocolVersion = PROTOCOL_VERSION
+    number: Revision
+
+
 Resolution = EvmTerms | BridgeTerms | BridgeDecision
 
 
