@@ -12,6 +12,8 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "chaincode" / "ethereum"))
+# Blocks that a real network left are the trail's.
+sys.path.append(str(Path(__file__).parents[1] / "trail"))
 
 from served import ServedRpc
 
