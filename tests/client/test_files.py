@@ -95,7 +95,7 @@ def test_without_the_privacy_part_there_is_none(tmp_path: Path) -> None:
 
 def test_a_reward_is_written_in_tokens_and_may_be_left_out(tmp_path: Path) -> None:
     document = study_document(Variation())
-    assert load_study_file(written(tmp_path, document)).terms.reward is UNSET
+    assert load_study_file(written(tmp_path, document, reward=REMOVED)).terms.reward is UNSET
     offered = {"per_round": 0.5, "weight_cap": 300}
     found = load_study_file(written(tmp_path, document, reward=offered)).terms.reward
     assert found == RewardTerms(pot=as_quantity(5 * 10**17), weight_cap=300)
