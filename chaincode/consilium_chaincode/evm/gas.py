@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from consilium_chaincode.evm.errors import OutOfGas
 from consilium_chaincode.evm.words import words_of
-
-if TYPE_CHECKING:
-    from consilium_chaincode.evm.frame import Frame
 
 # Yellow paper, appendix G
 GAS_JUMPDEST = 1
@@ -100,17 +94,6 @@ BLS12_G1ADD_GAS, BLS12_G1MUL_GAS, BLS12_MAP_FP_TO_G1_GAS = 375, 12_000, 5_500
 BLS12_G2ADD_GAS, BLS12_G2MUL_GAS, BLS12_MAP_FP2_TO_G2_GAS = 600, 22_500, 23_800
 BLS12_PAIRING_GAS, BLS12_PAIRING_PAIR_GAS = 37_700, 32_600
 P256VERIFY_GAS = 6_900
-
-
-def charge_gas(frame: Frame, amount: int) -> None:
-    """Take gas before anything that depends on it is done.
-
-    Raises:
-        OutOfGas: less is left.
-    """
-    if frame.gas < amount:
-        raise OutOfGas(f"{amount} gas needed, {frame.gas} left")
-    frame.gas -= amount
 
 
 def memory_cost(words: int) -> int:

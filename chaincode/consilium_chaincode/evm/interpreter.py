@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.code import Code, analyse
 from consilium_chaincode.evm.errors import ExceptionalHalt, InvalidCode, OutOfGas, Reverted, StackUnderflow
 from consilium_chaincode.evm.frame import Context, Frame, Message, Outcome
-from consilium_chaincode.evm.gas import GAS_CODE_DEPOSIT, MAX_CODE_SIZE, charge_gas
+from consilium_chaincode.evm.gas import GAS_CODE_DEPOSIT, MAX_CODE_SIZE
 from consilium_chaincode.evm.instructions import OPERATIONS, STATE_OPERATIONS
 from consilium_chaincode.evm.precompiles import PRECOMPILES
 from consilium_chaincode.evm.state_keys import Reading, Turn

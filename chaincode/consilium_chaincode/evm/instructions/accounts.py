@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame, StateOperation, push
-from consilium_chaincode.evm.gas import (
-    COLD_ACCOUNT_ACCESS_COST,
-    SELFBALANCE_GAS,
-    WARM_STORAGE_READ_COST,
-    charge_gas,
-    copy_cost,
-)
+from consilium_chaincode.evm.gas import COLD_ACCOUNT_ACCESS_COST, SELFBALANCE_GAS, WARM_STORAGE_READ_COST, copy_cost
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.state_keys import Reading
 from consilium_chaincode.evm.words import from_bytes, to_address

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame, Operation
-from consilium_chaincode.evm.gas import EXP_BYTE_GAS, GAS_EXP, GAS_LOW, GAS_MID, GAS_VERY_LOW, charge_gas
+from consilium_chaincode.evm.gas import EXP_BYTE_GAS, GAS_EXP, GAS_LOW, GAS_MID, GAS_VERY_LOW
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.words import MAX_WORD, WORD_MODULUS, from_signed, to_signed
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.delegation import delegate_of
 from consilium_chaincode.evm.errors import WriteInStaticCall
 from consilium_chaincode.evm.frame import CALL_DEPTH_LIMIT, Frame, Message, Outcome, StateOperation
-from consilium_chaincode.evm.gas import (
-    GAS_CALL_STIPEND,
-    GAS_CALL_VALUE,
-    GAS_NEW_ACCOUNT,
-    all_but_one_64th,
-    charge_gas,
-)
+from consilium_chaincode.evm.gas import GAS_CALL_STIPEND, GAS_CALL_VALUE, GAS_NEW_ACCOUNT, all_but_one_64th
 from consilium_chaincode.evm.instructions.accounts import account_access_cost
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.precompiles import PRECOMPILES

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import InvalidJump, Reverted
 from consilium_chaincode.evm.frame import Frame, Operation, push
-from consilium_chaincode.evm.gas import GAS_BASE, GAS_HIGH, GAS_JUMPDEST, GAS_MID, charge_gas
+from consilium_chaincode.evm.gas import GAS_BASE, GAS_HIGH, GAS_JUMPDEST, GAS_MID
 from consilium_chaincode.evm.opcodes import Opcode
 
 

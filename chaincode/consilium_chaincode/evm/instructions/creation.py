@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
 from consilium_chaincode.evm.addresses import created_address, salted_address
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import OutOfGas, WriteInStaticCall
 from consilium_chaincode.evm.frame import CALL_DEPTH_LIMIT, Frame, Message, Outcome, StateOperation
 from consilium_chaincode.evm.gas import (
@@ -14,7 +15,6 @@ from consilium_chaincode.evm.gas import (
     MAX_INITCODE_SIZE,
     SELFDESTRUCT_GAS,
     all_but_one_64th,
-    charge_gas,
     init_code_cost,
 )
 from consilium_chaincode.evm.opcodes import Opcode

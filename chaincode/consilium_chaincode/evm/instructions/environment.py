@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import ReturnDataOutOfBounds
 from consilium_chaincode.evm.frame import Frame, Operation, push
-from consilium_chaincode.evm.gas import GAS_BASE, GAS_VERY_LOW, charge_gas, copy_cost
+from consilium_chaincode.evm.gas import GAS_BASE, GAS_VERY_LOW, copy_cost
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.words import WORD_BYTES, from_bytes
 

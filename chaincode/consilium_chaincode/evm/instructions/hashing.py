@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame, Operation
-from consilium_chaincode.evm.gas import GAS_KECCAK256, GAS_KECCAK256_WORD, charge_gas
+from consilium_chaincode.evm.gas import GAS_KECCAK256, GAS_KECCAK256_WORD
 from consilium_chaincode.evm.keccak import keccak256
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.words import from_bytes, words_of

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from consilium_chaincode.evm import memory as memory_ranges
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import WriteInStaticCall
 from consilium_chaincode.evm.frame import Frame, Operation
-from consilium_chaincode.evm.gas import GAS_LOG, GAS_LOG_DATA, GAS_LOG_TOPIC, charge_gas
+from consilium_chaincode.evm.gas import GAS_LOG, GAS_LOG_DATA, GAS_LOG_TOPIC
 from consilium_chaincode.evm.journal import Log
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.words import to_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import OutOfGas, WriteInStaticCall
 from consilium_chaincode.evm.frame import Frame, Operation, StateOperation
 from consilium_chaincode.evm.gas import (
@@ -12,7 +13,6 @@ from consilium_chaincode.evm.gas import (
     SSTORE_SET_GAS,
     TRANSIENT_STORAGE_COST,
     WARM_STORAGE_READ_COST,
-    charge_gas,
 )
 from consilium_chaincode.evm.opcodes import Opcode
 from consilium_chaincode.evm.state_keys import Reading

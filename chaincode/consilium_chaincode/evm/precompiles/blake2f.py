@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import PrecompileFailure
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import BLAKE2F_ROUND_GAS, charge_gas
+from consilium_chaincode.evm.gas import BLAKE2F_ROUND_GAS
 from consilium_chaincode.evm.state_keys import Reading, Turn
 
 _STATE = struct.Struct("<8Q")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from py_ecc.bls.hash_to_curve import clear_cofactor_G1, map_to_curve_G1
 from py_ecc.optimized_bls12_381 import FQ, Z1, add, multiply
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import BLS12_G1ADD_GAS, BLS12_G1MUL_GAS, BLS12_MAP_FP_TO_G1_GAS, charge_gas
+from consilium_chaincode.evm.gas import BLS12_G1ADD_GAS, BLS12_G1MUL_GAS, BLS12_MAP_FP_TO_G1_GAS
 from consilium_chaincode.evm.precompiles.bls12_points import (
     FIELD_BYTES,
     G1_BYTES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from py_ecc.bls.hash_to_curve import clear_cofactor_G2, map_to_curve_G2
 from py_ecc.optimized_bls12_381 import Z2, add, multiply
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import BLS12_G2ADD_GAS, BLS12_G2MUL_GAS, BLS12_MAP_FP2_TO_G2_GAS, charge_gas
+from consilium_chaincode.evm.gas import BLS12_G2ADD_GAS, BLS12_G2MUL_GAS, BLS12_MAP_FP2_TO_G2_GAS
 from consilium_chaincode.evm.precompiles.bls12_points import (
     FIELD_BYTES,
     G2_BYTES,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from py_ecc.optimized_bls12_381 import FQ12, final_exponentiate, pairing
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import BLS12_PAIRING_GAS, BLS12_PAIRING_PAIR_GAS, charge_gas
+from consilium_chaincode.evm.gas import BLS12_PAIRING_GAS, BLS12_PAIRING_PAIR_GAS
 from consilium_chaincode.evm.precompiles.bls12_points import G1_BYTES, G2_BYTES, read_g1, read_g2, split
 from consilium_chaincode.evm.state_keys import Reading, Turn
 

@@ -20,15 +20,10 @@ from py_ecc.optimized_bn128 import (
 )
 from py_ecc.typing import Optimized_Point3D
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import PrecompileFailure
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import (
-    BN254_ADD_GAS,
-    BN254_MUL_GAS,
-    BN254_PAIRING_GAS,
-    BN254_PAIRING_PAIR_GAS,
-    charge_gas,
-)
+from consilium_chaincode.evm.gas import BN254_ADD_GAS, BN254_MUL_GAS, BN254_PAIRING_GAS, BN254_PAIRING_PAIR_GAS
 from consilium_chaincode.evm.memory import padded
 from consilium_chaincode.evm.state_keys import Reading, Turn
 

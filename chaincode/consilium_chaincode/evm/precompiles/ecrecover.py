@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import InvalidSignature
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import ECRECOVER_GAS, charge_gas
+from consilium_chaincode.evm.gas import ECRECOVER_GAS
 from consilium_chaincode.evm.memory import padded
 from consilium_chaincode.evm.signatures import Signature, recover_any_address
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import IDENTITY_GAS, IDENTITY_WORD_GAS, charge_gas
+from consilium_chaincode.evm.gas import IDENTITY_GAS, IDENTITY_WORD_GAS
 from consilium_chaincode.evm.words import words_of
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import PrecompileFailure
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import MODEXP_MIN_GAS, charge_gas
+from consilium_chaincode.evm.gas import MODEXP_MIN_GAS
 from consilium_chaincode.evm.memory import padded
 
 _LONGEST = 1024

@@ -6,8 +6,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import P256VERIFY_GAS, charge_gas
+from consilium_chaincode.evm.gas import P256VERIFY_GAS
 
 _INPUT_BYTES = 160
 _ORDER = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551

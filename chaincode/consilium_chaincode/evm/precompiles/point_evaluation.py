@@ -8,9 +8,10 @@ import tempfile
 
 import ckzg
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.errors import PrecompileFailure
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import POINT_EVALUATION_GAS, charge_gas
+from consilium_chaincode.evm.gas import POINT_EVALUATION_GAS
 
 _INPUT_BYTES = 192
 _VERSION = b"\x01"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from Crypto.Hash import RIPEMD160
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import RIPEMD160_GAS, RIPEMD160_WORD_GAS, charge_gas
+from consilium_chaincode.evm.gas import RIPEMD160_GAS, RIPEMD160_WORD_GAS
 from consilium_chaincode.evm.words import words_of
 
 

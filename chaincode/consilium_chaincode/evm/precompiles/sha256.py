@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from consilium_chaincode.evm.charging import charge_gas
 from consilium_chaincode.evm.frame import Frame
-from consilium_chaincode.evm.gas import SHA256_GAS, SHA256_WORD_GAS, charge_gas
+from consilium_chaincode.evm.gas import SHA256_GAS, SHA256_WORD_GAS
 from consilium_chaincode.evm.words import words_of
 
 
