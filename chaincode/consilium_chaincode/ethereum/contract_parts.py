@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from consilium_chaincode.ethereum.environment import check_block, environment_of, terms_in_force
 from consilium_chaincode.ethereum.heights import Heights
+from consilium_chaincode.ethereum.pace import COMPUTATIONS
 from consilium_chaincode.evm.environment import Environment
 from consilium_chaincode.federation.contract_parts import ContractPart
 from consilium_chaincode.shim.errors import ChaincodeError
@@ -31,6 +33,7 @@ class EthereumPart(ContractPart):
     def __init__(self, clock: Callable[[], int], heights: Heights | None) -> None:
         super().__init__(clock)
         self._heights = heights
+        self.computing = asyncio.Semaphore(COMPUTATIONS)
 
     async def invoke(self, stub: ChaincodeStub) -> bytes:
         """Run the function that the proposal names, if the client called this chaincode itself.

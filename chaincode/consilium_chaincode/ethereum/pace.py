@@ -9,6 +9,11 @@ SLICE_SECONDS = 0.002
 """How long a computation keeps the loop to itself, if nothing in it takes longer."""
 STEPS = 4
 """How many steps of everything else it lets pass then: a message to or from a peer takes dozens."""
+COMPUTATIONS = 8
+"""How many computations that somebody asked for are under way at once; others wait for one to end.
+
+The federation's calls don't: a round that ends must not wait for whoever asks much of a peer.
+"""
 
 
 class Pace:

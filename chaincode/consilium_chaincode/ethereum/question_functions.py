@@ -55,7 +55,7 @@ class QuestionFunctions(EthereumPart):
         """Return what a call would do now."""
         check_any_reader(stub)
         reads, environment, asked, sender = await _prepared(stub, question)
-        receipt = await _in_time(run_on(reads, environment, asked, sender))
+        receipt = await self._in_time(run_on(reads, environment, asked, sender))
         return encode(_outcome(receipt))
 
     @query("EstimateGas")
@@ -64,7 +64,7 @@ class QuestionFunctions(EthereumPart):
         """Return the least gas limit with which the transaction succeeds; none where it fails with all that it may."""
         check_any_reader(stub)
         reads, environment, asked, sender = await _prepared(stub, question)
-        gas, receipt = await _in_time(least_gas(reads, environment, asked, sender))
+        gas, receipt = await self._in_time(least_gas(reads, environment, asked, sender))
         return encode(GasEstimate(gas=None if gas is None else as_quantity(gas), outcome=_outcome(receipt)))
 
     @query("CreateAccessList")
@@ -73,7 +73,7 @@ class QuestionFunctions(EthereumPart):
         """Return the access list that serves the transaction, and its outcome with that list."""
         check_any_reader(stub)
         reads, environment, asked, sender = await _prepared(stub, question)
-        listed, receipt = await _in_time(serving_list(reads, environment, asked, sender))
+        listed, receipt = await self._in_time(serving_list(reads, environment, asked, sender))
         return encode(AccessListAnswer(access_list=_entries(listed), outcome=_outcome(receipt)))
 
     @query("Inspect")
@@ -84,7 +84,20 @@ class QuestionFunctions(EthereumPart):
         terms = await terms_in_force(stub)
         signed = decoded(from_data(argument.raw), terms.chain_id)
         environment = environment_of(stub, terms, argument.block_number)
-        return encode(await _in_time(_inspection(LedgerReads(stub), environment, signed)))
+        return encode(await self._in_time(_inspection(LedgerReads(stub), environment, signed)))
+
+    async def _in_time(self, answer: Coroutine[Any, Any, T]) -> T:
+        """Wait for an answer, and for its turn to be computed, as long as a question may take."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self.computing:
+                return await answer
+        except TimeoutError:
+            raise Refused(
+                RefusalCode.DEADLINE_PASSED,
+                f"the answer takes more than {ANSWER_SECONDS:g} s; ask with less gas, or when less is asked",
+            ) from None
+        finally:
+            answer.close()
 
 
 async def _prepared(stub: ChaincodeStub, question: Question) -> tuple[LedgerReads, Environment, Transaction, bytes]:
@@ -121,18 +134,6 @@ async def _inspection(reads: LedgerReads, environment: Environment, signed: Sign
         prefetch=_entries(reads.entries()),
         problem=problem,
     )
-
-
-async def _in_time(answer: Coroutine[Any, Any, T]) -> T:
-    """Wait for an answer as long as a question may take."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await answer
-    except TimeoutError:
-        raise Refused(
-            RefusalCode.DEADLINE_PASSED,
-            f"the answer takes more than {ANSWER_SECONDS:g} s of computing; ask with less gas",
-        ) from None
 
 
 def _outcome(receipt: Receipt) -> Outcome:

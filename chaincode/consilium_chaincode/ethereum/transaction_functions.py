@@ -36,7 +36,8 @@ class TransactionFunctions(EthereumPart):
         # Check: signature and form here, nonce and gas by the EVM.
         signed = decoded(raw, terms.chain_id)
         prefetch = accesses(argument.prefetch)
-        receipt = await run(stub, environment, signed.transaction, signed.sender, prefetch)
+        async with self.computing:
+            receipt = await run(stub, environment, signed.transaction, signed.sender, prefetch)
         # Write: what the execution changed, and its receipt, whether it failed or not.
         made = await record(stub, signed.transaction, signed.sender, receipt, transaction_hash=signed.hash, raw=raw)
         return encode(made)
@@ -59,7 +60,8 @@ class TransactionFunctions(EthereumPart):
             access_list=accesses(argument.access_list),
             type=TransactionType.ACCESS_LIST if argument.access_list else TransactionType.LEGACY,
         )
-        receipt = await run(stub, environment, asked, sender, accesses(argument.prefetch))
+        async with self.computing:
+            receipt = await run(stub, environment, asked, sender, accesses(argument.prefetch))
         # Write: what the execution changed, and its receipt, whether it failed or not.
         return encode(await record(stub, asked, sender, receipt))
 

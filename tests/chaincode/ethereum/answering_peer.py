@@ -36,12 +36,12 @@ class AnsweringPeer:
         self.asked: dict[str, Counter[str]] = {}
         self.written: dict[str, int] = {}
 
-    async def send(self, name: str, function: str, argument: Record) -> Any:
-        """Run a transaction to its end; return its response."""
+    async def send(self, name: str, function: str, argument: Record, entry: str = "evm") -> Any:
+        """Run a transaction, whose client called chaincode `entry`, to its end; return its response."""
         tx_id = tx_id_of(name)
         self.asked[tx_id] = Counter()
         self.answers[tx_id] = asyncio.get_running_loop().create_future()
-        await self._peer.begin(tx_id, function, encode(argument), chaincode="evm")
+        await self._peer.begin(tx_id, function, encode(argument), chaincode=entry)
         return await asyncio.wait_for(self.answers[tx_id], SECONDS)
 
     def requests(self, name: str) -> Counter[str]:

@@ -11,9 +11,11 @@ from ethereum_world import GAS_CAP, TERMS, EvmLedger, entry, identity_transactio
 from msgspec.structs import replace
 
 from consilium_bench.evm_oracle.assembler import assemble
+from consilium_chaincode.ethereum.pace import COMPUTATIONS
 from consilium_chaincode.shim.dispatcher import Deadlines
 from consilium_proto.canonical import decode
 from consilium_proto.ethereum.resolutions import EvmTerms
+from consilium_proto.ethereum.rewards import RewardCheck
 from consilium_proto.ethereum.transactions import ReceiptRecord
 
 CONTRACT, INNER = bytes([0xC1]) * 20, bytes([0xC2]) * 20
@@ -70,6 +72,23 @@ async def test_light_transactions_pass_heavy_ones() -> None:
     print(f"heavy: {took:.2f} s; light: {len(waits)}, {max(waits):.3f} s at most")
     # A light one that had to wait for a heavy one would take a quarter of the time at least.
     assert max(waits) < took / 8
+
+
+async def test_whoever_asks_much_keeps_no_round_from_its_end() -> None:
+    """The federation's calls are answered beside as many computations as are let in; the others wait outside."""
+    ledger = busy_ledger()
+    read = assemble(0, "SLOAD POP")
+    heavy = ledger.place(bytes([0xC3]) * 20, read + assemble("JUMPDEST GAS POP", len(read), "JUMP"))
+    names = [f"heavy{n}" for n in range(COMPUTATIONS + 4)]
+    async with answering(ledger) as peer:
+        computing = [asyncio.create_task(peer.send(name, "Call", question(heavy))) for name in names]
+        while sum(peer.asked.get(tx_id_of(name), {}).get("GET_STATE", 0) > 1 for name in names) < COMPUTATIONS:
+            await asyncio.sleep(0.005)
+        check = RewardCheck(pot="0x1", weight_cap=1)
+        assert "no ledger of rewards" in (await peer.send("check", "CheckRewards", check, entry="federation")).message
+        assert not any(each.done() for each in computing)
+        assert sum(peer.requests(name)["GET_STATE"] > 1 for name in names) == COMPUTATIONS
+        assert [(await each).status for each in computing] == [200] * len(names)
 
 
 async def test_what_takes_too_long_is_ended_and_others_are_served_meanwhile() -> None:
