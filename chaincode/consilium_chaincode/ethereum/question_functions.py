@@ -18,7 +18,9 @@ from consilium_chaincode.ethereum.execution import run_on
 from consilium_chaincode.ethereum.ledger_reads import LedgerReads
 from consilium_chaincode.ethereum.receipts import output_of, reason_of
 from consilium_chaincode.ethereum.transaction_functions import accesses, decoded
+from consilium_chaincode.evm.delegation import Authorization
 from consilium_chaincode.evm.environment import Environment
+from consilium_chaincode.evm.signatures import Signature
 from consilium_chaincode.evm.state_keys import Account, AccountKey
 from consilium_chaincode.evm.transactions.decoding import SignedTransaction
 from consilium_chaincode.evm.transactions.forms import Access, Transaction, TransactionType
@@ -32,6 +34,7 @@ from consilium_proto.ethereum.scalars import as_data, as_quantity, from_data, fr
 from consilium_proto.ethereum.transactions import (
     AccessEntry,
     AccessListAnswer,
+    AuthorizationEntry,
     GasEstimate,
     Inspection,
     Outcome,
@@ -110,12 +113,28 @@ async def _prepared(stub: ChaincodeStub, question: Question) -> tuple[LedgerRead
         data=from_data(question.data),
         value=from_quantity(question.value),
         access_list=accesses(question.access_list),
-        type=TransactionType.ACCESS_LIST if question.access_list else TransactionType.LEGACY,
+        authorizations=tuple(_authorization(each) for each in question.authorizations),
+        type=_type_of(question),
     )
     sender = from_data(question.sender)
     reads = LedgerReads(stub)
     await reads.prefetch((sender,) if asked.to is None else (sender, asked.to), asked.access_list)
     return reads, environment_of(stub, terms, question.block_number), asked, sender
+
+
+def _type_of(question: Question) -> TransactionType:
+    if question.authorizations:
+        return TransactionType.SET_CODE
+    return TransactionType.ACCESS_LIST if question.access_list else TransactionType.LEGACY
+
+
+def _authorization(entry: AuthorizationEntry) -> Authorization:
+    return Authorization(
+        chain_id=from_quantity(entry.chain_id),
+        address=from_data(entry.address),
+        nonce=from_quantity(entry.nonce),
+        signature=Signature(from_quantity(entry.y_parity), from_quantity(entry.r), from_quantity(entry.s)),
+    )
 
 
 async def _inspection(reads: LedgerReads, environment: Environment, signed: SignedTransaction) -> Inspection:

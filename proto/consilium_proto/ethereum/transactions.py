@@ -16,6 +16,8 @@ from consilium_proto.canonical import Record
 from consilium_proto.ethereum.scalars import Address, BlockNumber, Data, Hash, Quantity
 from consilium_proto.records.scalars import PROTOCOL_VERSION, Digest, ProtocolVersion
 
+MAX_AUTHORIZATIONS = 1_000
+"""More than the gas of any transaction pays for."""
 TransactionKind = Annotated[int, Meta(ge=0, le=4)]
 
 
@@ -24,6 +26,17 @@ class AccessEntry(Record, frozen=True, kw_only=True):
 
     address: Address
     slots: tuple[Hash, ...]
+
+
+class AuthorizationEntry(Record, frozen=True, kw_only=True):
+    """An account's signed permission that it may run another account's code (EIP-7702)."""
+
+    chain_id: Quantity
+    address: Address
+    nonce: Quantity
+    y_parity: Quantity
+    r: Quantity
+    s: Quantity
 
 
 class SignedTransaction(Record, frozen=True, kw_only=True):
@@ -58,6 +71,7 @@ class Question(Record, frozen=True, kw_only=True):
     value: Quantity
     gas: Quantity | None = None
     access_list: tuple[AccessEntry, ...] = ()
+    authorizations: Annotated[tuple[AuthorizationEntry, ...], Meta(max_length=MAX_AUTHORIZATIONS)] = ()
     block_number: BlockNumber
 
 

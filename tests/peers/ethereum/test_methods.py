@@ -124,12 +124,37 @@ async def test_estimates_are_exact_and_lists_serve(server: Answered) -> None:
     assert [each["status"] for each in receipts] == ["0x0", "0x1"]
 
 
+async def test_estimates_count_what_delegations_cost(server: Answered) -> None:
+    """EIP-7702: with the estimated limit the delegation is set and its code succeeds, with one unit less it fails."""
+    statuses = []
+    for nonce, less in enumerate((1, 0)):
+        authority = key_of(21 + nonce)
+        permission = authority.sign_authorization(
+            {"chainId": CHAIN_ID, "address": bytes.fromhex(STORE_AT[2:]), "nonce": 0}
+        )
+        entry = {
+            "chainId": hex(permission.chain_id),
+            "address": STORE_AT,
+            "nonce": hex(permission.nonce),
+            "yParity": hex(permission.y_parity),
+            "r": hex(permission.r),
+            "s": hex(permission.s),
+        }
+        data = words(5, 55)
+        call = {"from": ALICE.address, "to": authority.address, "data": as_data(data), "authorizationList": [entry]}
+        gas = int(await server.ask("eth_estimateGas", call), 16)
+        to = bytes.fromhex(authority.address[2:])
+        raw = signed(ALICE, type=4, to=to, data=data, nonce=nonce, gas=gas - less, authorizationList=[permission])
+        statuses.append((await server.committed(await server.sent(raw)))["status"])
+    assert statuses == ["0x0", "0x1"]
+
+
 @pytest.mark.parametrize(
     ("parameters", "words_of_error"),
     [
         (({"to": ECHO_AT}, "latest", {ECHO_AT: {"balance": "0x1"}}), "state overrides aren't supported"),
         (({"to": ECHO_AT}, "latest", None, {"number": "0x1"}), "block overrides aren't supported"),
-        (({"to": ECHO_AT, "authorizationList": [{}]},), "authorizationList isn't supported"),
+        (({"to": ECHO_AT, "authorizationList": [{}]},), "chainId"),
         (({"to": ECHO_AT, "blobVersionedHashes": ["0x"]},), "no blobs"),
         (({"to": ECHO_AT, "gass": "0x1"},), "gass isn't a field"),
         (({"to": ECHO_AT, "data": "0x1"},), "expected bytes"),

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from consilium_peers.ethereum.rpc import values
 from consilium_peers.ethereum.rpc.errors import InvalidParametersError
 from consilium_proto.ethereum.scalars import as_data, as_quantity
-from consilium_proto.ethereum.transactions import AccessEntry, Question
+from consilium_proto.ethereum.transactions import MAX_AUTHORIZATIONS, AccessEntry, AuthorizationEntry, Question
 
 MOST_ENTRIES = 5_000
 _ZERO_ADDRESS = as_data(bytes(20))
 # Prices are taken and mean nothing: nothing is paid for. What else is left out changes nothing either.
-_KNOWN = {"from", "to", "gas", "value", "data", "input", "nonce", "accessList", "type", "chainId"}
+_KNOWN = {"from", "to", "gas", "value", "data", "input", "nonce", "accessList", "authorizationList", "type", "chainId"}
 _PRICES = {"gasPrice", "maxFeePerGas", "maxPriorityFeePerGas"}
 _UNSUPPORTED = {
-    "authorizationList": "delegations (EIP-7702) can't be tried; send the signed transaction with a gas limit",
     "blobs": "this ledger has no blobs",
     "blobVersionedHashes": "this ledger has no blobs",
     "maxFeePerBlobGas": "this ledger has no blobs",
@@ -34,6 +33,7 @@ class CallObject:
     nonce: int | None
     chain_id: int | None
     access_list: tuple[AccessEntry, ...]
+    authorizations: tuple[AuthorizationEntry, ...]
 
     def question(self, block_number: int) -> Question:
         """Return the question to the chaincode."""
@@ -44,6 +44,7 @@ class CallObject:
             value=as_quantity(self.value),
             gas=None if self.gas is None else as_quantity(self.gas),
             access_list=self.access_list,
+            authorizations=self.authorizations,
             block_number=block_number,
         )
 
@@ -75,6 +76,7 @@ def call_object(given: dict[str, object]) -> CallObject:
         nonce=number("nonce", 64),
         chain_id=number("chainId"),
         access_list=_access_list(fields.get("accessList", [])),
+        authorizations=_authorizations(fields.get("authorizationList", [])),
     )
 
 
@@ -90,4 +92,27 @@ def _entry(given: dict[str, object]) -> AccessEntry:
     return AccessEntry(
         address=values.address(given.get("address"), "address"),
         slots=tuple(values.hash_of(each, "a storage key") for each in keys),
+    )
+
+
+def _authorizations(given: object) -> tuple[AuthorizationEntry, ...]:
+    entries = values.sequence(given, "authorizationList")
+    if len(entries) > MAX_AUTHORIZATIONS:
+        raise InvalidParametersError(
+            f"authorizationList has {len(entries)} entries; at most {MAX_AUTHORIZATIONS} are taken"
+        )
+    return tuple(_authorization(values.mapping(each, "an entry of authorizationList")) for each in entries)
+
+
+def _authorization(given: dict[str, object]) -> AuthorizationEntry:
+    def number(name: str, bits: int) -> str:
+        return as_quantity(values.quantity(given.get(name), name, bits))
+
+    return AuthorizationEntry(
+        chain_id=number("chainId", 256),
+        address=values.address(given.get("address"), "address"),
+        nonce=number("nonce", 64),
+        y_parity=number("yParity", 8),
+        r=number("r", 256),
+        s=number("s", 256),
     )

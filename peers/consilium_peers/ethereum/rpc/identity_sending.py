@@ -45,6 +45,8 @@ class IdentitySending:
             raise RpcError(f"unknown account {asked.sender}; this server acts for {self.address} alone")
         if asked.chain_id not in (None, self._chain_id):
             raise RpcError(f"the transaction is for chain {asked.chain_id}, this is chain {self._chain_id}")
+        if asked.authorizations:
+            raise RpcError("a Fabric identity's transaction carries no authorisations; let an Ethereum key sign it")
         async with self._turn:
             await self._check_nonce(asked.nonce)
             gas = asked.gas if asked.gas is not None else await self._gas(asked)
