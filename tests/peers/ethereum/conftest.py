@@ -25,7 +25,7 @@ from consilium_peers.profile import Profile
 from consilium_proto.ethereum.scalars import EVM_CHAINCODE
 
 # `tests/contracts/test_node.py` says in one line why these are left out.
-collect_ignore = ["test_contracts.py", "test_hardhat.py"] if missing_node() else []
+collect_ignore = ["test_contracts.py", "test_ethers.py"] if missing_node() else []
 
 ROOMY_GAS_CAP = 6_000_000
 """Creating OpenZeppelin's governor takes more than the packaged terms allow."""

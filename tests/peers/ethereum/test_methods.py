@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,11 @@ async def test_nothing_malformed_passes_for_a_transaction(server: Answered) -> N
             await server.ask("eth_sendRawTransaction", raw)
     with pytest.raises(InvalidParametersError):
         await server.ask("eth_sendRawTransaction", 5)
+
+
+def test_the_page_names_every_method(repository: Path) -> None:
+    sources = (repository / "peers" / "consilium_peers" / "ethereum" / "rpc").rglob("*.py")
+    served = {name for path in sources for name in re.findall(r'@method\("(\w+)"', path.read_text())}
+    page = (repository / "docs" / "json-rpc.md").read_text()
+    listed = page[page.index("## Methods") : page.index("Estimates are exact")]
+    assert set(re.findall(r"`((?:eth|net|web3)_\w+)`", listed)) == served
