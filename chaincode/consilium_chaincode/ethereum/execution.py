@@ -7,6 +7,7 @@ before the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from consilium_chaincode.ethereum import state_keys
 from consilium_chaincode.ethereum.ledger_reads import LedgerReads
@@ -31,7 +32,7 @@ _CODES = {
     InsufficientFunds: RefusalCode.FORBIDDEN,
     WrongNonce: RefusalCode.CONFLICTING,
 }
-_NO_MONEY = "; there is no money on this ledger, so send it with a value and a gas price of 0"
+_NO_MONEY = "; there is no money on this ledger, so send it with a value of 0"
 
 
 async def run(
@@ -62,9 +63,19 @@ async def run(
 async def run_on(reads: LedgerReads, environment: Environment, transaction: Transaction, sender: bytes) -> Receipt:
     """Do the same with what was read before, so that several attempts on one state read it once."""
     try:
-        return await _drive(reads, process_transaction(environment, transaction, sender))
+        return await _drive(reads, process_transaction(environment, _unpaid(transaction), sender))
     except InvalidTransaction as error:
         raise refused(error) from None
+
+
+def _unpaid(transaction: Transaction) -> Transaction:
+    """Return the transaction as it is executed: nobody has money, so what wallets offer for gas by habit is nothing.
+
+    An offer that contradicts itself stays, and is refused as everywhere (EIP-1559).
+    """
+    if transaction.max_fee < transaction.max_priority_fee:
+        return transaction
+    return replace(transaction, max_fee=0, max_priority_fee=0)
 
 
 def refused(error: InvalidTransaction) -> Refused:

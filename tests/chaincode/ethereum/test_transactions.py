@@ -175,14 +175,23 @@ async def test_the_channels_cap_bounds_a_transactions_gas() -> None:
     assert (await ledger.execute(to=ADDRESS, gas=GAS_CAP)).status == 1
 
 
-async def test_nobody_has_money_so_prices_and_value_are_refused() -> None:
+async def test_nobody_has_money_so_value_is_refused() -> None:
+    said = await refusal(EvmLedger(), "SendRawTransaction", signed_argument(signed(KEY, to=ADDRESS, value=1)))
+    assert said.startswith("FORBIDDEN: InsufficientFunds")
+    assert said.endswith("send it with a value of 0")
+
+
+async def test_what_a_wallet_offers_for_gas_is_not_taken() -> None:
+    """Hardhat, for one, offers 1 wei and more whatever the chain's prices are."""
     ledger = EvmLedger()
-    for fields in ({"value": 1}, {"gasPrice": 1}):
-        settings = {"nonce": 0, "gas": 21_000, "gasPrice": 0, "value": 0, "chainId": CHAIN_ID, **fields}
-        raw = KEY.sign_transaction({**settings, "to": ADDRESS, "data": b""}).raw_transaction
-        said = await refusal(ledger, "SendRawTransaction", signed_argument(bytes(raw)))
-        assert said.startswith("FORBIDDEN: InsufficientFunds")
-        assert said.endswith("send it with a value and a gas price of 0")
+    prices = {"gasPrice": 10**9}, {"type": 2, "maxFeePerGas": 10**9, "maxPriorityFeePerGas": 1}
+    for nonce, fields in enumerate(prices):
+        settings = {"nonce": nonce, "gas": 21_000, "value": 0, "chainId": CHAIN_ID, "to": ADDRESS, "data": b""}
+        receipt = await ledger.send(bytes(KEY.sign_transaction({**settings, **fields}).raw_transaction))
+        assert (receipt.status, receipt.gas_price) == (1, "0x0")
+    contradicting = {"type": 2, "maxFeePerGas": 1, "maxPriorityFeePerGas": 2, "nonce": 2}
+    raw = KEY.sign_transaction({**settings, **contradicting}).raw_transaction
+    assert "FeeTooLow" in await refusal(ledger, "SendRawTransaction", signed_argument(bytes(raw)))
 
 
 async def test_nothing_runs_before_the_hospitals_enacted_terms() -> None:

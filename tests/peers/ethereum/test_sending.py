@@ -102,7 +102,6 @@ async def test_what_is_known_or_would_replace_another_is_refused(server: Answere
         ({"gas": 20_000}, "intrinsic gas too low"),
         ({"gas": 10_000_000}, "exceeds block gas limit"),
         ({"value": 1}, "insufficient funds"),
-        ({"type": 1, "gasPrice": 1}, "insufficient funds"),
         ({"chainId": CHAIN_ID + 1}, "invalid sender"),
     ],
 )

@@ -56,17 +56,18 @@ def block_object(block: StoredBlock, transactions: list[StoredTransaction], *, w
 def transaction_object(stored: StoredTransaction) -> dict[str, Any]:
     """Return a committed transaction.
 
-    One of a Fabric identity or of the ledger itself has no Ethereum signature: v, r and s are zero.
+    One of a Fabric identity or of the ledger itself has no Ethereum signature: v, r and s are zero. The prices of a signed
+    one are what it offered; its receipt says that nothing was paid.
     """
     record = stored.record
     return {
+        "gasPrice": record.gas_price,
         **(transaction_fields(from_data(record.raw)) if record.raw != "0x" else _unsigned_fields(record)),
         "hash": record.hash,
         "from": record.sender,
         "blockHash": as_data(stored.block_hash),
         "blockNumber": as_quantity(stored.block),
         "transactionIndex": as_quantity(stored.position),
-        "gasPrice": record.gas_price,
     }
 
 
