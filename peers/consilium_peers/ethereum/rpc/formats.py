@@ -56,8 +56,8 @@ def block_object(block: StoredBlock, transactions: list[StoredTransaction], *, w
 def transaction_object(stored: StoredTransaction) -> dict[str, Any]:
     """Return a committed transaction.
 
-    One of a Fabric identity or of the ledger itself has no Ethereum signature: v, r and s are zero. Prices are those that
-    a signed one offered; its receipt says that nothing was paid.
+    One of a Fabric identity or of the ledger itself has no Ethereum signature: v, r and s are zero. The prices of one
+    that was signed are what it offered; its receipt says that nothing was paid.
     """
     record = stored.record
     return {
