@@ -14,6 +14,7 @@ from memory_channel import Answered, MemoryChannel, answered
 
 from consilium_bench.evm_oracle.assembler import assemble
 from consilium_peers.errors import CommitStatusError, EndorseError, EvaluateError, GatewayError
+from consilium_peers.ethereum.rpc import pool
 from consilium_peers.ethereum.rpc.errors import RpcError, UnavailableError
 from consilium_peers.ethereum.rpc.pool import MOST_PER_SENDER
 from consilium_proto.canonical import encode
@@ -153,6 +154,19 @@ async def test_neither_a_lying_endorser_nor_a_busy_peer_costs_a_transaction(serv
     sent.set()
     assert (await server.committed(accepted))["status"] == "0x1"
     assert not failures
+
+
+async def test_what_waits_is_bounded(server: Answered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Senders cost nothing, so neither many gaps nor long call data may take all the room."""
+    monkeypatch.setattr(pool, "MOST_GAPPED", 2)
+    for nonce in (1, 5):
+        await server.sent(signed(ALICE, to=ADDRESS, nonce=nonce))
+    with pytest.raises(UnavailableError, match="wait for others"):
+        await server.sent(signed(BOB, to=ADDRESS, nonce=1))
+    await server.committed(await server.sent(signed(BOB, to=ADDRESS)))
+    monkeypatch.setattr(pool, "MOST_BYTES", 2_000)
+    with pytest.raises(UnavailableError, match="txpool is full"):
+        await server.sent(signed(BOB, to=ADDRESS, nonce=1, data=bytes(1_000)))
 
 
 async def test_a_peer_that_is_away_is_said_and_nothing_is_accepted(server: Answered) -> None:

@@ -17,7 +17,7 @@ from ethereum_world import CHAIN_ID, key_of, signed
 from memory_channel import Answered, answered
 from test_methods import STORE, STORE_AT, word, words
 
-from consilium_peers.ethereum.rpc import http_server
+from consilium_peers.ethereum.rpc import dispatch, http_server
 from consilium_peers.ethereum.rpc.callers import Callers, is_loopback, listening_address
 from consilium_peers.ethereum.rpc.errors import ServingError
 from consilium_peers.ethereum.rpc.http_server import MOST_BODY_BYTES
@@ -112,6 +112,12 @@ async def test_a_batch_is_answered_in_order_without_its_notifications(reach: Rea
     assert [each.get("error", {}).get("code") for each in answers] == [None, -32600, -32601]
     assert await reach.post([quiet]) == (200, "")
     assert await reach.post(quiet) == (200, "")
+
+
+async def test_a_batchs_answers_are_bounded(reach: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MOST_ANSWER_BYTES", 200)
+    _, answer = await reach.post([request("eth_chainId")] * 10)
+    assert "ask for less at once" in answer["error"]["message"]
 
 
 async def test_a_defect_is_an_error_without_its_inside(reach: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,8 +272,11 @@ async def test_a_closed_connection_leaves_nothing_behind(reach: Reached) -> None
     reach.server.channel.cut()
 
 
-async def test_who_doesnt_read_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_MOST_UNSENT", 3)
+@pytest.mark.parametrize(("bound", "most"), [("_MOST_UNSENT", 3), ("_MOST_UNSENT_BYTES", 3_000)])
+async def test_who_doesnt_read_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(http_server, bound, most)
     async with reached(tmp_path) as opened, opened.session.ws_connect(opened.url) as socket:
         await socket.send_json(request("eth_subscribe", "newHeads"))
         await socket.receive_json(timeout=5)

@@ -23,6 +23,8 @@ log = logging.getLogger("consilium.ethereum.rpc")
 
 MOST_IN_BATCH = 100
 MOST_DEPTH = 32
+MOST_ANSWER_BYTES = 32 * 1024 * 1024
+"""Of a batch, beyond which nothing more of it is answered."""
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 _NEEDS_WEBSOCKET = ("eth_subscribe", "eth_unsubscribe")
 
@@ -43,9 +45,13 @@ async def answer_body(body: bytes, methods: Methods) -> bytes:
     if len(asked) > MOST_IN_BATCH:
         return encoded(_failed(None, LimitError(f"a batch of {len(asked)}; at most {MOST_IN_BATCH} are taken at once")))
     # One after the other: what is sent first in a batch comes first.
-    answers = [await _answer(each, methods) for each in asked]
-    told = [each for each in answers if each is not None]
-    return encoded(told) if told else b""
+    told: list[bytes] = []
+    for each in asked:
+        answer = await _answer(each, methods)
+        told += [] if answer is None else [encoded(answer)]
+        if sum(map(len, told)) > MOST_ANSWER_BYTES:
+            return encoded(_failed(None, LimitError("the batch's answers are too long together; ask for less at once")))
+    return b"[" + b",".join(told) + b"]" if told else b""
 
 
 def is_too_deep(body: bytes) -> bool:

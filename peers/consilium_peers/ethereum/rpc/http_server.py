@@ -21,6 +21,7 @@ MOST_CONNECTIONS = 256
 """Of WebSockets."""
 _HEARTBEAT_SECONDS = 30.0
 _MOST_UNSENT = 10_000
+_MOST_UNSENT_BYTES = 64 * 1024 * 1024
 _MOST_AT_ONCE = 32
 _STOP_SECONDS = 5.0
 
@@ -109,15 +110,12 @@ class HttpServer:
 
     async def _converse(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         """Answer what comes over a WebSocket and tell what its subscriptions bring, until it is closed."""
-        unsent: asyncio.Queue[bytes] = asyncio.Queue(_MOST_UNSENT)
+        unsent = _Unsent()
 
         def put(told: bytes) -> None:
             """Hand something to the sender; who doesn't read fast enough is cut off."""
-            try:
-                unsent.put_nowait(told)
-            except asyncio.QueueFull:
-                if request.transport is not None:
-                    request.transport.abort()
+            if not unsent.put(told) and request.transport is not None:
+                request.transport.abort()
 
         subscriptions = self._subscribing(lambda told: put(encoded(told)))
         methods = {**self._methods, **method_table(subscriptions)}
@@ -150,10 +148,32 @@ class HttpServer:
                 await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
 
-async def _send_all(socket: web.WebSocketResponse, unsent: asyncio.Queue[bytes]) -> None:
+class _Unsent:
+    """What a WebSocket's other side hasn't read yet, bounded in number and bytes."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._size = 0
+
+    def put(self, told: bytes) -> bool:
+        """Take a message; False when there is no room for it."""
+        if self._queue.qsize() >= _MOST_UNSENT or self._size + len(told) > _MOST_UNSENT_BYTES:
+            return False
+        self._size += len(told)
+        self._queue.put_nowait(told)
+        return True
+
+    async def send_next(self, socket: web.WebSocketResponse) -> None:
+        """Wait for a message and send it; until it is on its way it counts."""
+        told = await self._queue.get()
+        await socket.send_str(told.decode())
+        self._size -= len(told)
+
+
+async def _send_all(socket: web.WebSocketResponse, unsent: _Unsent) -> None:
     with suppress(ConnectionError):
         while True:
-            await socket.send_str((await unsent.get()).decode())
+            await unsent.send_next(socket)
 
 
 def _refused(status: int, why: str) -> web.Response:

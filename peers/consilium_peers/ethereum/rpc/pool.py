@@ -11,6 +11,10 @@ from consilium_proto.ethereum.scalars import from_quantity
 from consilium_proto.ethereum.transactions import AccessEntry, Inspection
 
 MOST_WAITING = 4_096
+MOST_BYTES = 32 * 1024 * 1024
+"""Of all transactions that wait, as they are written in JSON: senders cost nothing here, so nothing else bounds them."""
+MOST_GAPPED = 1_024
+"""How many may wait for a nonce before theirs: who sends such alone leaves room for what can be carried."""
 MOST_PER_SENDER = 64
 """How far a nonce may be ahead of its sender's next one."""
 
@@ -26,6 +30,7 @@ class Waiting:
         accepted_at: seconds since 1970.
         sequence: the how manieth this pool took.
         prefetch: what it would read, as far as it is known.
+        gapped: whether a nonce before its own was missing when it came.
     """
 
     hash: str
@@ -35,6 +40,7 @@ class Waiting:
     accepted_at: float
     sequence: int
     prefetch: tuple[AccessEntry, ...] = field(repr=False)
+    gapped: bool
 
 
 class Pool:
@@ -82,7 +88,7 @@ class Pool:
             committed += 1
         return committed
 
-    def check(self, inspection: Inspection) -> None:
+    def check(self, inspection: Inspection, raw: str) -> None:
         """Refuse a transaction that can't wait here.
 
         Raises:
@@ -102,12 +108,14 @@ class Pool:
             raise RpcError(
                 f"nonce too high: next nonce {next_nonce}, tx nonce {nonce}; at most {MOST_PER_SENDER} may wait"
             )
-        if len(self._by_hash) >= MOST_WAITING:
-            raise UnavailableError(f"txpool is full: {MOST_WAITING} transactions wait; try again later")
+        if len(self._by_hash) >= MOST_WAITING or sum(len(each.raw) for each in self) + len(raw) > MOST_BYTES:
+            raise UnavailableError(f"txpool is full: {len(self._by_hash)} transactions wait; try again later")
+        if self._is_gapped(inspection) and sum(each.gapped for each in self) >= MOST_GAPPED:
+            raise UnavailableError(f"txpool is full: {MOST_GAPPED} transactions wait for others; send those first")
 
     def add(self, inspection: Inspection, raw: str, accepted_at: float) -> Waiting:
         """Take a transaction that `check` lets pass."""
-        self.check(inspection)
+        self.check(inspection, raw)
         waiting = Waiting(
             hash=inspection.hash,
             sender=inspection.sender,
@@ -116,6 +124,7 @@ class Pool:
             accepted_at=accepted_at,
             sequence=next(self._numbers),
             prefetch=inspection.prefetch,
+            gapped=self._is_gapped(inspection),
         )
         self._by_hash[waiting.hash] = waiting
         self._by_sender.setdefault(waiting.sender, {})[waiting.nonce] = waiting
@@ -123,6 +132,11 @@ class Pool:
         for listener in list(self.on_added):
             listener(waiting)
         return waiting
+
+    def _is_gapped(self, inspection: Inspection) -> bool:
+        return from_quantity(inspection.nonce) > self.next_nonce(
+            inspection.sender, from_quantity(inspection.next_nonce)
+        )
 
     def remove(self, transaction_hash: str) -> Waiting | None:
         """Take a transaction out; return it if it was here."""

@@ -100,7 +100,7 @@ class Sending:
             raise RpcError("already known")
         if inspection.problem:
             raise RpcError(known_words(inspection.problem))
-        self.pool.check(inspection)
+        self.pool.check(inspection, raw)
         self._journal.record(Accepted(inspection.hash, raw, accepted_at))
         waiting = self.pool.add(inspection, raw, accepted_at)
         self._stir(waiting.sender)
