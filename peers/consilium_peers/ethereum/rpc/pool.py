@@ -12,7 +12,7 @@ from consilium_proto.ethereum.transactions import AccessEntry, Inspection
 
 MOST_WAITING = 4_096
 MOST_BYTES = 32 * 1024 * 1024
-"""Of all transactions that wait, as they are written in JSON: senders cost nothing here, so nothing else bounds them."""
+"""Of all transactions that wait, as JSON writes them: senders cost nothing here, so nothing else bounds them."""
 MOST_GAPPED = 1_024
 """How many may wait for a nonce before theirs: who sends such alone leaves room for what can be carried."""
 MOST_PER_SENDER = 64
