@@ -16,6 +16,15 @@ The federation's calls don't: a round that ends must not wait for whoever asks m
 """
 
 
+def on_a_loop() -> bool:
+    """Tell whether an event loop runs this; a replay has none, and nobody waits there."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class Pace:
     """Counts the time since a computation last stepped back. Deadlines reach it there too: it is cancelled there."""
 
@@ -26,9 +35,7 @@ class Pace:
         """Let everything else run, if it is time; where there is no event loop, as in a replay, nobody waits."""
         if time.monotonic() - self._since < SLICE_SECONDS:
             return
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not on_a_loop():
             return
         for _ in range(STEPS):
             await asyncio.sleep(0)

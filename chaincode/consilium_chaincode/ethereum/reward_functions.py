@@ -73,20 +73,22 @@ class RewardFunctions(EthereumPart):
     @takes(PayoutAddressChange)
     async def set_payout_address(self, stub: ChaincodeStub, change: PayoutAddressChange) -> bytes:
         """Say where the caller's hospital is paid from now on; what waited for an address goes there at once."""
-        # Who may: an admin of a hospital, for that hospital.
+        # Who may: an admin of a hospital, for that hospital; of one that has left, if it has earned something.
         caller = caller_of(stub, ADMIN)
-        # Read: the consortium, the contract and its open epoch, the hospital's address so far.
+        hospital = hospital_identifier(caller.organization)
+        # Read: the consortium, the contract and its open epoch, the hospital's address so far, what waits for one.
         hospitals = await hospitals_of(stub)
         ledger = await RewardLedger.of(stub)
         own_key = state_keys.payout_address(caller.organization)
         existing = await LedgerState(stub).read(PayoutAddressRecord, own_key)
         epoch = await ledger.ask(interface.OPEN_EPOCH)
+        waiting = await ledger.ask(interface.UNASSIGNED, hospital)
         # Check.
-        caller.require_among(hospitals, HOSPITAL)
+        if existing is None and not waiting:
+            caller.require_among(hospitals, HOSPITAL)
         timestamp = self.timestamp(stub, ledger.terms.clock_tolerance)
         check_address_change(change, existing, timestamp)
         # Write: what the contract changes; the hospital's own key.
-        hospital = hospital_identifier(caller.organization)
         receipt = await ledger.call(interface.SET_PAYOUT_ADDRESS.call(hospital, from_data(change.account)))
         named = interface.payout_address(caller.organization, change.account, epoch, timestamp, receipt.logs)
         await LedgerState(stub).write(own_key, named)

@@ -24,6 +24,7 @@ from consilium_chaincode.ethereum import question_functions, state_keys
 from consilium_chaincode.evm.addresses import created_address
 from consilium_chaincode.evm.keccak import keccak256
 from consilium_chaincode.shim.errors import ChaincodeError
+from consilium_proto.canonical import encode
 from consilium_proto.ethereum.scalars import as_data, from_data
 from consilium_proto.ethereum.transactions import AccessEntry, Inspection, Outcome, RawTransaction
 
@@ -104,6 +105,17 @@ async def test_a_question_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) 
     for function in ("Call", "EstimateGas", "CreateAccessList"):
         with pytest.raises(ChaincodeError, match=r"^DEADLINE_PASSED: the answer takes more than 0\.05 s"):
             await ledger.propose(function, question(CONTRACT))
+
+
+@pytest.mark.parametrize("function", ["Call", "EstimateGas", "CreateAccessList", "Inspect"])
+def test_a_question_that_somebody_ordered_is_answered_again_in_a_replay(function: str) -> None:
+    """Peers endorse a question's transaction, which writes nothing; a replay has no event loop."""
+    ledger = EvmLedger()
+    raw = RawTransaction(raw=as_data(signed(KEY, to=CONTRACT)), block_number=HEIGHT)
+    argument = encode(raw if function == "Inspect" else question(CONTRACT))
+    work = ledger.ledger.simulate(ledger.contract, function, argument, creator=CLEVELAND, timestamp=ledger.now)
+    with pytest.raises(StopIteration):
+        work.send(None)
 
 
 async def test_an_unknown_role_may_not_ask() -> None:

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 import pytest
 from federation_ledger import CONFLICT, VALID
-from federation_world import AGGREGATORS, ALPHA, BETA, DELTA, GAMMA, HOSPITALS, MODEL_1, MODEL_2, STUDY, attestation
+from federation_world import (
+    AGGREGATORS,
+    ALPHA,
+    BETA,
+    DELTA,
+    GAMMA,
+    HOSPITALS,
+    MODEL_1,
+    MODEL_2,
+    STUDY,
+    attestation,
+    consortium,
+)
 from reward_world import (
     EPOCH_CAP,
     POT,
@@ -208,6 +220,21 @@ def test_what_waited_for_an_address_goes_there(rewards: RewardsLedger) -> None:
     assert named == expected
     assert (rewards.reward(ALPHA).account, rewards.reward(ALPHA).waiting) == (account(0), "0x0")
     assert from_quantity(rewards.reward(ALPHA).balance) == POT // 4
+
+
+def test_a_hospital_that_left_is_paid_what_it_earned(rewards: RewardsLedger) -> None:
+    """A majority that removes a hospital doesn't take its earnings; who never earned anything names no address."""
+    rewards.play_round()
+    smaller = consortium(revision=2, hospitals=tuple(name for name in HOSPITALS if name != GAMMA))
+    for hospital in smaller.hospitals:
+        rewards.submit("ApproveConsortium", smaller, hospital, "admin")
+    rewards.submit("EnactConsortium", smaller, ALPHA, "admin")
+    assert rewards.name_address(GAMMA, account(3)).assigned == as_quantity(POT // 4)
+    rewards.wait(ADDRESS_PAUSE)
+    assert rewards.name_address(GAMMA, account(4)).account == account(4)
+    rewards.refuse_evm(
+        RefusalCode.FORBIDDEN, "SetPayoutAddress", PayoutAddressChange(account=account(5)), AGGREGATORS[0], "admin"
+    )
 
 
 def test_an_address_stays_for_a_while(rewards: RewardsLedger) -> None:

@@ -137,6 +137,24 @@ async def test_outages_at_any_stage_cost_no_transaction_and_execute_none_twice(s
     assert (await count(server), len(server.pool)) == (1, 0)
 
 
+async def test_neither_a_lying_endorser_nor_a_busy_peer_costs_a_transaction(server: Answered) -> None:
+    """Another organisation's peer refuses what is good; then the own one has too much to do to look at it again."""
+    sent = asyncio.Event()
+    failures = {
+        "SendRawTransaction": EndorseError("", "ABORTED", "chaincode response 400, FORBIDDEN: not you"),
+        "Inspect": EvaluateError("", "ABORTED", "chaincode response 400, DEADLINE_PASSED: the answer takes long"),
+    }
+
+    def disturbance(function: str) -> GatewayError | None:
+        return failures.pop(function, None) if sent.is_set() or function == "SendRawTransaction" else None
+
+    server.channel.disturbance = disturbance
+    accepted = await server.sent(signed(ALICE, to=ADDRESS))
+    sent.set()
+    assert (await server.committed(accepted))["status"] == "0x1"
+    assert not failures
+
+
 async def test_a_peer_that_is_away_is_said_and_nothing_is_accepted(server: Answered) -> None:
     server.channel.disturbance = lambda _: EvaluateError("", "UNAVAILABLE", "connection refused")
     with pytest.raises(UnavailableError, match="peer doesn't answer"):

@@ -22,6 +22,7 @@ from consilium_proto.refusals import RefusalCode
 
 COMMIT_SECONDS = 90.0
 _INDEXED_SECONDS = 10.0
+_STALE_PAUSE_SECONDS = 0.5
 _STALE = (RefusalCode.BLOCK_SKEW, RefusalCode.CLOCK_SKEW)
 
 
@@ -94,3 +95,4 @@ class IdentitySending:
                 # Attempts before were committed as invalid, or not ordered: they have no effect.
                 if error.refusal not in _STALE or time.monotonic() >= deadline:
                     raise as_rpc_error(error) from None
+                await asyncio.sleep(_STALE_PAUSE_SECONDS)

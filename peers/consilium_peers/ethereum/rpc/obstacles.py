@@ -6,21 +6,16 @@ from enum import Enum
 from typing import NamedTuple
 
 from consilium_peers.commit import CommitStatus
-from consilium_peers.errors import EndorseError, GatewayError
-from consilium_peers.ethereum.rpc.refusals import explanation_of, known_words
-from consilium_proto.refusals import RefusalCode
+from consilium_peers.errors import GatewayError
 
 _CONFLICTS = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
-# Refused for what it is or for who carries it.
-_FINAL = (RefusalCode.MALFORMED, RefusalCode.FORBIDDEN)
 
 
 class Kind(Enum):
-    """CONFLICT: another transaction changed what this one had read. PASSING: try again. FINAL: it will never do."""
+    """CONFLICT: another transaction changed what this one had read. PASSING: try again."""
 
     CONFLICT = "conflict"
     PASSING = "passing"
-    FINAL = "final"
 
 
 class Obstacle(NamedTuple):
@@ -42,8 +37,7 @@ def obstacle_of(error: GatewayError) -> Obstacle:
     """Return what an error says went wrong.
 
     Endorsers a block apart may answer differently or find another nonce; that passes. Where the outcome isn't known the
-    sender's nonce on the ledger tells it, so trying again is safe: a nonce counts once.
+    sender's nonce on the ledger tells it, so trying again is safe: a nonce counts once. And a refusal may be one lying
+    endorser's: whether a transaction will never do, the own organisation's peer says, which is asked before the next.
     """
-    if isinstance(error, EndorseError) and error.refusal in _FINAL:
-        return Obstacle(Kind.FINAL, known_words(explanation_of(error)))
     return Obstacle(Kind.PASSING, str(error))

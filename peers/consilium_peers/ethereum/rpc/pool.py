@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from consilium_peers.ethereum.rpc.errors import RpcError
+from consilium_peers.ethereum.rpc.errors import RpcError, UnavailableError
 from consilium_proto.ethereum.scalars import from_quantity
 from consilium_proto.ethereum.transactions import AccessEntry, Inspection
 
@@ -103,7 +103,7 @@ class Pool:
                 f"nonce too high: next nonce {next_nonce}, tx nonce {nonce}; at most {MOST_PER_SENDER} may wait"
             )
         if len(self._by_hash) >= MOST_WAITING:
-            raise RpcError(f"txpool is full: {MOST_WAITING} transactions wait; try again later")
+            raise UnavailableError(f"txpool is full: {MOST_WAITING} transactions wait; try again later")
 
     def add(self, inspection: Inspection, raw: str, accepted_at: float) -> Waiting:
         """Take a transaction that `check` lets pass."""

@@ -9,6 +9,8 @@ from consilium_proto.ethereum.transactions import Outcome
 from consilium_proto.refusals import RefusalCode
 
 REVERTED = "execution reverted"
+# Refused for when it was asked, not for what was.
+_PASSING = (RefusalCode.DEADLINE_PASSED, RefusalCode.CLOCK_SKEW, RefusalCode.BLOCK_SKEW, RefusalCode.NOT_YET)
 
 # What the EVM calls a thing, and the words by which web3.py, ethers and Hardhat know it: geth's.
 _KNOWN_WORDS = {
@@ -58,10 +60,10 @@ def explanation_of(error: GatewayError) -> str:
 
 def as_rpc_error(error: GatewayError) -> RpcError:
     """Return the error of a question that wasn't answered."""
-    if error.refusal is not None:
+    if error.refusal is not None and error.refusal not in _PASSING:
         return RpcError(known_words(explanation_of(error)))
-    if error.of_contract:
-        return RpcError(str(error))
+    if error.refusal is not None or error.of_contract:
+        return UnavailableError(f"the organisation's peer can't answer now: {explanation_of(error)}")
     return UnavailableError(f"the organisation's peer doesn't answer: {error.reason}; try again")
 
 

@@ -180,9 +180,7 @@ class Sending:
                 await self._until_indexed(waiting)
                 continue
             failures += 1
-            if obstacle.kind is Kind.FINAL:
-                self._drop(waiting, obstacle.reason)
-            elif obstacle.kind is Kind.CONFLICT:
+            if obstacle.kind is Kind.CONFLICT:
                 self._lanes.heat(kind)
                 await asyncio.sleep(_CONFLICT_PAUSE_SECONDS * random.random())  # noqa: S311 - spreads retries
             else:
