@@ -27,7 +27,7 @@ def test_ethers_deploys_calls_listens_and_knows_the_errors(served: ServedRpc) ->
         "balances": [600, 400],
         "event": "Transfer",
         "transfers": 2,
-        "heard": 1000,
+        "heard": 7,
         "inBlock": True,
         "tooMuch": "ERC20InsufficientBalance",
         "notMinter": "AccessControlUnauthorizedAccount",
