@@ -15,6 +15,7 @@ import pytest_asyncio
 from ethereum_world import deploying, entry, key_of, question, signed
 
 from consilium_bench.evm_oracle.assembler import assemble
+from consilium_network.bring_up import wait_until_level
 from consilium_network.network import Network
 from consilium_peers.errors import GatewayError
 from consilium_peers.gateway import Contract, Gateway
@@ -49,10 +50,18 @@ def words(*numbers: int) -> bytes:
 
 @dataclass
 class Caller:
-    """An identity's way to the chaincode."""
+    """An identity's way to the chaincode; before it does anything all peers have the newest block."""
 
+    network: Network
     gateway: Gateway
     evm: Contract
+
+    async def level(self) -> None:
+        await wait_until_level(self.network.topology, self.network.folder)
+
+    async def submit(self, function: str, argument: Record) -> ReceiptRecord:
+        await self.level()
+        return decode(ReceiptRecord, (await self.evm.submit(function, encode(argument))).payload)
 
     async def height(self) -> int:
         return await self.gateway.network().height()
@@ -63,8 +72,7 @@ class Caller:
         return IdentityTransaction(to=where, data=as_data(data), value="0x0", **settings)
 
     async def execute(self, to: bytes | None, data: bytes = b"", **fields: Any) -> ReceiptRecord:
-        argument = encode(await self.transaction(to, data, **fields))
-        return decode(ReceiptRecord, (await self.evm.submit("Execute", argument)).payload)
+        return await self.submit("Execute", await self.transaction(to, data, **fields))
 
     async def create(self, code: bytes) -> bytes:
         receipt = await self.execute(None, deploying(code))
@@ -72,6 +80,7 @@ class Caller:
         return from_data(receipt.contract or "")
 
     async def ask(self, function: str, argument: Record | None) -> bytes:
+        await self.level()
         return await self.evm.evaluate(function, b"" if argument is None else encode(argument))
 
 
@@ -82,12 +91,13 @@ async def callers(network: Network) -> AsyncIterator[tuple[Caller, Caller]]:
         found = []
         for name in ("cleveland", "hungary"):
             gateway = await stack.enter_async_context(Gateway.connect(Profile.load(network.profile(name))))
-            found.append(Caller(gateway, gateway.network().contract("evm")))
+            found.append(Caller(network, gateway, gateway.network().contract("evm")))
         yield found[0], found[1]
 
 
 async def together(*calls: tuple[Caller, IdentityTransaction]) -> list[str]:
     """Have all endorsed on the same state, commit them, and return their validation codes."""
+    await calls[0][0].level()
     proposals = [caller.evm.propose("Execute", encode(argument)) for caller, argument in calls]
     endorsed = [await each.endorse() for each in proposals]
     return [(await (await each.submit()).status()).code for each in endorsed]
@@ -109,12 +119,12 @@ async def test_identities_and_keys_act_on_one_state(callers: tuple[Caller, Calle
     found = decode(Inspection, looked)
     assert (found.problem, found.sender) == ("", key.address.lower())
     argument = SignedTransaction(raw=as_data(raw), block_number=await cleveland.height(), prefetch=found.prefetch)
-    sent = decode(ReceiptRecord, (await cleveland.evm.submit("SendRawTransaction", encode(argument))).payload)
+    sent = await cleveland.submit("SendRawTransaction", argument)
     assert (sent.status, sent.logs[0].data) == (1, as_data(words(22)))
     account = decode(AccountView, await hungary.ask("ReadAccount", AccountReference(address=found.sender)))
     assert account.nonce == "0x1"
     with pytest.raises(GatewayError, match="WrongNonce: nonce 0; the sender's next one is 1"):
-        await hungary.evm.submit("SendRawTransaction", encode(argument))
+        await hungary.submit("SendRawTransaction", argument)
 
 
 async def test_a_failure_is_recorded(callers: tuple[Caller, Caller]) -> None:
@@ -130,7 +140,7 @@ async def test_endorsers_hold_the_claimed_block_against_their_own_height(callers
     height = await cleveland.height()
     argument = await cleveland.transaction(bytes(20), block_number=height + 2 * terms.block_tolerance)
     with pytest.raises(GatewayError, match="BLOCK_SKEW: the transaction claims block"):
-        await cleveland.evm.submit("Execute", encode(argument))
+        await cleveland.submit("Execute", argument)
     assert (await cleveland.execute(bytes(20), block_number=height + terms.block_tolerance // 2)).status == 1
 
 
@@ -175,12 +185,14 @@ async def test_a_transaction_of_twenty_slots_costs_little_more_than_a_plain_one(
     plain = cleveland.gateway.network().contract(probe)
 
     async def timed_plain(number: int) -> float:
+        await cleveland.level()
         began = time.monotonic()
         await plain.submit("Put", f"timing{number}".encode(), b"value")
         return time.monotonic() - began
 
     async def timed_evm() -> float:
         argument = encode(await cleveland.transaction(twenty, prefetch=listed))
+        await cleveland.level()
         began = time.monotonic()
         await cleveland.evm.submit("Execute", argument)
         return time.monotonic() - began
