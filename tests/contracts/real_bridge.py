@@ -14,6 +14,7 @@ from patience import persistently
 from consilium_bench.ledger_round import SET, Vectors, connected
 from consilium_bench.parties import begin_study
 from consilium_bench.played_round import PlayedRound
+from consilium_network.bring_up import wait_until_level
 from consilium_network.network import Network
 from consilium_peers.ethereum.bridge.carried_file import Carried
 from consilium_peers.ethereum.bridge.exporting import export_decision, export_epoch
@@ -58,7 +59,7 @@ class RealBridge:
     @classmethod
     async def set_up(cls, network: Network, chain: AnvilChain) -> RealBridge:
         """Deploy a bridge for the peers that endorse now, and put it in force."""
-        async with channel_of(network) as channel:
+        async with level_channel_of(network) as channel:
             roots = TrustedRoots.load(network.folder.organization("cleveland").trusted_roots)
             keys = await endorsing_peers(channel, list(HOSPITALS), roots)
         made = cls(network, chain, keys, deploy(network, chain, keys))
@@ -78,18 +79,18 @@ class RealBridge:
         self.decisions += 1
         decision = BridgeDecision(bridge=self.terms[-1].revision, number=self.decisions, action=action)
         await resolve(self.network, decision)
-        async with channel_of(self.network) as channel:
+        async with level_channel_of(self.network) as channel:
             return await export_decision(channel, self.decisions)
 
     async def export(self, epoch: int) -> Carried:
-        async with channel_of(self.network) as channel:
+        async with level_channel_of(self.network) as channel:
             return await export_epoch(channel, epoch, len(HOSPITALS))
 
     async def endorsed(
         self, function: str, argument: bytes, chaincode: str = EVM_CHAINCODE, organizations: Sequence[str] = ()
     ) -> EndorsedAnswer:
         """Have the hospitals' peers endorse anything."""
-        async with channel_of(self.network) as channel:
+        async with level_channel_of(self.network) as channel:
             asked = organizations or list(HOSPITALS)
             return await gather_endorsements(channel.contract(chaincode), function, argument, asked, THRESHOLD)
 
@@ -149,12 +150,20 @@ async def channel_of(network: Network, name: str = "cleveland", user: str = "cli
         yield gateway.network()
 
 
+@asynccontextmanager
+async def level_channel_of(network: Network, name: str = "cleveland", user: str = "client") -> AsyncIterator[Channel]:
+    """Reach the channel once all peers have the newest block, so that they endorse alike."""
+    await wait_until_level(network.topology, network.folder)
+    async with channel_of(network, name, user) as channel:
+        yield channel
+
+
 async def resolve(network: Network, resolution: Resolution) -> None:
     """Let a majority of the hospitals approve a resolution, and one enact it."""
     for name in MAJORITY:
-        async with channel_of(network, name, "admin") as channel:
+        async with level_channel_of(network, name, "admin") as channel:
             await Resolutions(channel.contract(EVM_CHAINCODE)).approve(resolution)
-    async with channel_of(network) as channel:
+    async with level_channel_of(network) as channel:
         resolutions = Resolutions(channel.contract(EVM_CHAINCODE))
         await persistently(lambda: resolutions.enact(resolution))
 
@@ -162,7 +171,7 @@ async def resolve(network: Network, resolution: Resolution) -> None:
 async def earn(network: Network, accounts: Sequence[str]) -> None:
     """Let the hospitals name addresses and play a rewarded study of one round to its end."""
     for name, account in zip(HOSPITALS.values(), accounts, strict=True):
-        async with channel_of(network, name, "admin") as channel:
+        async with level_channel_of(network, name, "admin") as channel:
             await Rewards(channel.contract(EVM_CHAINCODE)).set_payout_address(account)
     await play(network)
 
@@ -181,6 +190,6 @@ async def play(network: Network) -> None:
 
 
 async def close_epoch(network: Network, epoch: int) -> None:
-    async with channel_of(network) as channel:
+    async with level_channel_of(network) as channel:
         rewards = Rewards(channel.contract(EVM_CHAINCODE))
         await persistently(lambda: rewards.close_epoch(epoch))

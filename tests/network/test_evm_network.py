@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from consilium_network.bring_up import wait_until_level
 from consilium_network.errors import EvmTermsError
 from consilium_network.evm import packaged_terms
 from consilium_network.network import Network
@@ -35,6 +36,7 @@ MakeNetwork = Callable[[str, Topology], Awaitable[Network]]
 async def chaincode(
     network: Network, name: str = "evm", organization: str = "cleveland", user: str = "client"
 ) -> AsyncIterator[Contract]:
+    await wait_until_level(network.topology, network.folder)
     async with Gateway.connect(Profile.load(network.profile(organization, user))) as gateway:
         yield gateway.network().contract(name)
 
