@@ -18,6 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "trail"))
 from served import ServedRpc
 
 from consilium_demo.anvil import install_node_packages, missing_node
+from consilium_network.bring_up import wait_until_level
 from consilium_network.network import Network
 from consilium_peers.ethereum.resolutions import Resolutions
 from consilium_peers.gateway import Gateway
@@ -47,7 +48,10 @@ async def roomy_network(network: Network) -> Network:
         for name, user in people:
             async with Gateway.connect(Profile.load(network.profile(name, user))) as admin:
                 await Resolutions(admin.network().contract(EVM_CHAINCODE)).approve(roomy)
+            # Peers that are a block apart endorse differently.
+            await wait_until_level(network.topology, network.folder)
         await resolutions.enact(roomy)
+    await wait_until_level(network.topology, network.folder)
     return network
 
 
